@@ -1,0 +1,330 @@
+"""The command line: `python -m trainer`, one subcommand a function."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from trainer import checkpoint, metrics
+from trainer.checkpoint import CheckpointError
+from trainer.data import DataError, load_dataset
+from trainer.distributed import joined_world
+from trainer.engine import (
+    Interrupted,
+    Placement,
+    Trainer,
+    TrainingError,
+    stop_on_signals,
+    stored_logits,
+)
+from trainer.events import Event, EventLog
+from trainer.model import BackboneError, load_backbone
+from trainer.picture import PictureError, decode_picture, to_pixels
+from trainer.predict import Quartet
+from trainer.progress import show_progress
+from trainer.recipe import CLASSES, PRESETS, RECIPE_NAMES, Recipe
+
+USER_ERRORS = (BackboneError, CheckpointError, DataError, PictureError, TrainingError, ValueError)
+"""Faults told in one sentence, without a traceback."""
+
+TRAIN_ORDER = ("sgd_frozen", "adam_frozen", "sgd_full", "adam_full")
+"""Minutes before hours."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit status: 0 done, 1 a fault, 130 or 143 stopped
+    by Ctrl-C or SIGTERM."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = _build_parser()
+    if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help")):
+        arguments.insert(0, "train")
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        return status
+    except USER_ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(
+            f"error: {error.strerror or error} ({error.filename or 'while writing'}): "
+            f"free some space or choose another folder; what was saved before is intact.",
+            file=sys.stderr,
+        )
+    return 1
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains the chosen recipes in turn and writes checkpoints, events and the report."""
+    from trainer.report import write_report
+
+    recipes = _chosen_recipes(options)
+    folder: Path = options.out
+    if not options.resume:
+        for recipe in recipes:
+            finished = (folder / f"{recipe.name}.json").exists()
+            if finished or checkpoint.has_state(folder, recipe.name):
+                raise TrainingError(
+                    f"{folder} already holds a run of {recipe.name}: continue it with --resume, "
+                    f"or choose another folder with --out."
+                )
+    device = _device(options.device)
+    precision = options.precision
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" else "fp32"
+    data = load_dataset(options.data, options.sample)
+    backbone = load_backbone(options.backbone)
+    with joined_world(device.type) as world, contextlib.ExitStack() as stack:
+        placement = Placement(
+            folder, device, precision, options.resume, options.save_every_s, world
+        )
+        trainer = Trainer(data, backbone, placement)
+        stop = stack.enter_context(stop_on_signals())
+        listeners = []
+        if world.writes:
+            log = EventLog(folder / "events.jsonl")
+            stack.callback(log.close)
+            listeners = [log, stack.enter_context(show_progress([r.name for r in recipes]))]
+
+        def on_event(event: Event) -> None:
+            for listener in listeners:
+                listener(event)
+
+        try:
+            for recipe in recipes:
+                if options.resume and trainer.finished(recipe):
+                    continue
+                trainer.fit(recipe, on_event, stop)
+        except Interrupted as interruption:
+            stack.close()
+            print(f"{interruption}: continue with --resume.", file=sys.stderr)
+            return 128 + (stop.signal or signal.SIGINT)
+    if world.writes:
+        write_report(folder, folder / "report.md")
+        print(f"checkpoints and report.md are in {folder}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Recomputes recorded test figures; returns 1 where one differs."""
+    data = load_dataset(options.data, options.sample)
+    device = _device(options.device)
+    names = options.only or [
+        name for name in RECIPE_NAMES if (options.checkpoints / f"{name}.json").exists()
+    ]
+    if not names:
+        raise CheckpointError(f"{options.checkpoints} holds no checkpoint.")
+    status = 0
+    for name in names:
+        loaded = checkpoint.load_checkpoint(options.checkpoints, name)
+        recorded = loaded.record["test"]
+        image_px = loaded.record["recipe"]["image_px"]
+        logits = stored_logits(loaded.weights, data.test.images, image_px, device)
+        figures = metrics.measure(logits, data.test.labels)
+        print(
+            f"{name}: test accuracy {figures.accuracy:.2%}, loss {figures.loss:.4f} "
+            f"on {len(data.test):,} images",
+            end="; ",
+        )
+        if loaded.record["data"]["digest"] != data.digest and len(data.test) != sum(
+            map(sum, recorded["confusion"])
+        ):
+            print(f"recorded {recorded['accuracy']:.2%} is of another data set")
+        elif figures.confusion.tolist() == recorded["confusion"]:
+            print("equals the recorded figures")
+        else:
+            print(f"DIFFERS from the recorded {recorded['accuracy']:.2%}")
+            status = 1
+    return status
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Classifies pictures with every model at hand."""
+    quartet = Quartet(options.checkpoints)
+    for name, fault in quartet.faults.items():
+        print(f"{name} is left out: {fault}", file=sys.stderr)
+    results, status = {}, 0
+    for path in options.images:
+        try:
+            pixels = to_pixels(decode_picture(path.read_bytes()), options.crop)
+        except (PictureError, OSError) as error:
+            print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+            status = 1
+            continue
+        results[str(path)] = {
+            name: dict(zip(CLASSES, logits.softmax(dim=0).tolist(), strict=True))
+            for name, logits in quartet.classify(pixels).items()
+        }
+    if options.json:
+        print(json.dumps(results, indent=1))
+        return status
+    for picture, models in results.items():
+        print(picture)
+        for name, probabilities in models.items():
+            top = sorted(probabilities.items(), key=lambda item: -item[1])[: options.top]
+            cells = "".join(f"{label:>12} {share:6.1%}" for label, share in top)
+            print(f"  {name:<12}{cells}")
+    return status
+
+
+def report(options: argparse.Namespace) -> int:
+    """Writes the report of a folder of checkpoints."""
+    from trainer.report import write_report
+
+    write_report(options.checkpoints, options.out, options.html)
+    print(f"wrote {options.out}" + (f" and {options.html}" if options.html else ""))
+    return 0
+
+
+def _chosen_recipes(options: argparse.Namespace) -> list[Recipe]:
+    changes = {
+        name: value
+        for name in ("epochs", "batch_size", "image_px", "seed")
+        if (value := getattr(options, name)) is not None
+    }
+    preset = PRESETS[options.preset]
+    names = [name for name in TRAIN_ORDER if not options.only or name in options.only]
+    return [dataclasses.replace(preset[name], **changes) for name in names]
+
+
+def _device(name: str) -> torch.device:
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not mps):
+        raise ValueError(f"this machine has no {name} device: use --device cpu or auto.")
+    if name == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(name)
+
+
+def _recipe_names(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in RECIPE_NAMES:
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not a recipe: choose from {', '.join(RECIPE_NAMES)}"
+            )
+    return names
+
+
+def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="Fine-tune a pre-trained ResNet-18 on CIFAR-10 in four ways and compare them.",
+        epilog="Without a command, 'train' is meant: python -m trainer --sample",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: object, summary: str, example: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"Example: python -m trainer {name} {example}",
+        )
+        command.set_defaults(run=run)
+        return command
+
+    def add_data(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--data",
+            type=Path,
+            metavar="DIR",
+            help="local CIFAR-10: the Hub dataset's Parquet files or an ImageFolder "
+            "(default: $QUARTET_DATA, else the Hub)",
+        )
+        command.add_argument(
+            "--sample",
+            action="store_true",
+            help="use the 2,500 embedded images: offline, and quick",
+        )
+        command.add_argument(
+            "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto"
+        )
+
+    def add_checkpoints(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--checkpoints",
+            type=Path,
+            default=Path("checkpoints"),
+            metavar="DIR",
+            help="folder of checkpoints (default: checkpoints)",
+        )
+
+    def add_only(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--only",
+            type=_recipe_names,
+            metavar="NAMES",
+            help=f"some of {', '.join(RECIPE_NAMES)}, separated by commas",
+        )
+
+    command = add("train", train, train.__doc__ or "", "--only sgd_full --epochs 2 --out runs/try")
+    add_only(command)
+    command.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="default",
+        help="'default' is tuned for accuracy; 'report' keeps the learning rate constant "
+        "for 20 epochs at 32 px (default: default)",
+    )
+    command.add_argument("--epochs", type=int, metavar="N")
+    command.add_argument("--image-px", type=int, metavar="PX", help="input side, 32 to 224")
+    command.add_argument("--batch-size", type=int, metavar="N", help="images a step")
+    command.add_argument("--seed", type=int, metavar="N")
+    command.add_argument(
+        "--backbone",
+        type=Path,
+        metavar="FILE",
+        help="safetensors file of a ResNet-18 (default: torchvision's ImageNet weights)",
+    )
+    add_data(command)
+    command.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="of the training steps; auto is bf16 on a GPU, fp32 elsewhere",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/train"),
+        metavar="DIR",
+        help="where checkpoints, events.jsonl and report.md go (default: runs/train)",
+    )
+    command.add_argument("--resume", action="store_true", help="continue what is in --out")
+    command.add_argument(
+        "--save-every-s",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds between saved states (default: 60)",
+    )
+
+    command = add("evaluate", evaluate, evaluate.__doc__ or "", "--only adam_full")
+    add_checkpoints(command)
+    add_only(command)
+    add_data(command)
+
+    command = add("predict", predict, predict.__doc__ or "", "cat.jpg --top 3")
+    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    add_checkpoints(command)
+    command.add_argument("--crop", choices=("centre", "fit"), default="centre")
+    command.add_argument("--top", type=int, default=3, metavar="N", help="classes shown")
+    command.add_argument("--json", action="store_true", help="all ten probabilities as JSON")
+
+    command = add("report", report, report.__doc__ or "", "--html report.html")
+    add_checkpoints(command)
+    command.add_argument("--out", type=Path, default=Path("docs/report.md"), metavar="FILE")
+    command.add_argument(
+        "--html", type=Path, metavar="FILE", help="also as one self-contained page"
+    )
+    return parser, list(commands.choices)

@@ -1,0 +1,283 @@
+"""CIFAR-10 as uint8 tensors, from a local copy, the Hugging Face Hub or the embedded sample.
+
+The files are decoded once; a second start maps the decoded pixels from the user's cache
+folder (`QUARTET_CACHE`, else `$XDG_CACHE_HOME/quartet`, else `~/.cache/quartet`).
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from trainer.recipe import CLASSES, NATIVE_PX
+
+HUB_DATASET = "uoft-cs/cifar10"
+FETCH_COMMAND = f"hf download {HUB_DATASET} --repo-type dataset"
+SAMPLE_DIR = Path(__file__).parent / "sample"
+VALIDATION_FRACTION = 0.1
+"""Share of the training images held out: 5,000 of CIFAR-10's 50,000."""
+SPLITS = ("train", "test")
+_VALIDATION_SEED = 20_091
+
+
+class DataError(Exception):
+    """The data set is missing or damaged. The message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images: `images (N, 3, 32, 32)` uint8, `labels (N,)` int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, index: Tensor) -> "Split":
+        """The rows `index (M,)`, in that order."""
+        return Split(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A train and a test split, and where they came from."""
+
+    name: str
+    """For people: `CIFAR-10` or `CIFAR-10 sample`."""
+    digest: str
+    """SHA-256 over the source files' contents."""
+    train: Split
+    test: Split
+
+
+def load_dataset(data_dir: Path | None = None, sample: bool = False) -> Dataset:
+    """Loads CIFAR-10, decoding it on the first call and reading the cache afterwards.
+
+    Args:
+        data_dir: a copy of the Hub dataset's layout (`**/train-*.parquet`,
+            `**/test-*.parquet`) or an ImageFolder (`train/<class>/*`, `test/<class>/*`).
+            Default: the folder in `QUARTET_DATA`, else the Hub's copy through its cache.
+        sample: take the 2,000 + 500 images embedded in this package instead.
+
+    Raises:
+        DataError: nothing is found, or a file is damaged.
+    """
+    if sample:
+        source = SAMPLE_DIR
+    elif data_dir is not None:
+        source = data_dir
+    elif os.environ.get("QUARTET_DATA"):
+        source = Path(os.environ["QUARTET_DATA"])
+    else:
+        source = _download_from_hub()
+    files = _find_files(source)
+    digest = _digest(files, source)
+    cache = _cache_dir() / f"cifar10-{digest[:32]}.safetensors"
+    splits = _read_cache(cache)
+    if splits is None:
+        splits = {split: _decode_split(split, files[split]) for split in SPLITS}
+        _write_cache(cache, splits)
+        splits = _read_cache(cache) or splits
+    return Dataset(
+        name="CIFAR-10 sample" if sample else "CIFAR-10",
+        digest=digest,
+        train=splits["train"],
+        test=splits["test"],
+    )
+
+
+def split_validation(train: Split) -> tuple[Split, Split]:
+    """Divides training images into (training, validation), the same way every time.
+
+    The validation part holds a tenth of every class, chosen by a fixed seed, rows kept in
+    order; the run's own seed plays no part, so that runs can be compared.
+    """
+    generator = torch.Generator().manual_seed(_VALIDATION_SEED)
+    held_out = torch.zeros(len(train), dtype=torch.bool)
+    for label in range(len(CLASSES)):
+        rows = (train.labels == label).nonzero().flatten()
+        order = torch.randperm(len(rows), generator=generator)
+        held_out[rows[order[: round(len(rows) * VALIDATION_FRACTION)]]] = True
+    return (
+        train.subset((~held_out).nonzero().flatten()),
+        train.subset(held_out.nonzero().flatten()),
+    )
+
+
+def _download_from_hub() -> Path:
+    """The Hub dataset's local snapshot, downloaded if need be (honours HF_ENDPOINT,
+    HF_HUB_OFFLINE and HF_HOME)."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                HUB_DATASET, repo_type="dataset", allow_patterns="plain_text/*.parquet"
+            )
+        )
+    except Exception as error:  # the client raises a dozen unrelated types
+        raise DataError(
+            f"CIFAR-10 is not on this machine and could not be fetched from the Hub "
+            f"({type(error).__name__}). Run '{FETCH_COMMAND}' while online, give a local copy "
+            f"with --data DIR, or use --sample."
+        ) from error
+
+
+def _find_files(source: Path) -> dict[str, list[Path]]:
+    """Parquet shards, or class-folder images, of each split below `source`."""
+    if not source.is_dir():
+        raise DataError(f"{source} is not a folder: give a local copy of CIFAR-10 with --data DIR.")
+    shards = {split: sorted(source.rglob(f"{split}-*.parquet")) for split in SPLITS}
+    if all(shards.values()):
+        return shards
+    images = {
+        split: sorted(path for path in source.glob(f"{split}/*/*") if path.is_file())
+        for split in SPLITS
+    }
+    if all(images.values()):
+        return images
+    raise DataError(
+        f"{source} holds neither train-*.parquet and test-*.parquet nor train/<class>/* and "
+        f"test/<class>/* images: fetch the data set with '{FETCH_COMMAND}'."
+    )
+
+
+def _digest(files: dict[str, list[Path]], source: Path) -> str:
+    total = hashlib.sha256()
+    for split in SPLITS:
+        for path in files[split]:
+            total.update(f"{path.relative_to(source)}\n".encode())
+            with path.open("rb") as content:
+                while block := content.read(1 << 20):
+                    total.update(block)
+    return total.hexdigest()
+
+
+def _decode_split(split: str, files: list[Path]) -> Split:
+    if files[0].suffix == ".parquet":
+        rows: Iterable[tuple[Path, bytes, int]] = _parquet_rows(files)
+    else:
+        rows = _folder_rows(files)
+    labels: list[int] = []
+
+    def encoded() -> Iterator[tuple[Path, bytes]]:
+        for path, content, label in rows:
+            if not 0 <= label < len(CLASSES):
+                raise DataError(f"{path} holds the label {label}, not one of 0..9.")
+            labels.append(label)
+            yield path, content
+
+    # Pillow releases the interpreter lock while it decodes, so threads use every core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = np.stack(list(pool.map(_decode, encoded())))
+    channels_first = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    split_ = Split(channels_first, torch.tensor(labels, dtype=torch.int64))
+    missing = set(range(len(CLASSES))) - set(labels)
+    if missing:
+        names = ", ".join(CLASSES[label] for label in sorted(missing))
+        raise DataError(f"the {split} split in {files[0].parent} has no images of: {names}.")
+    return split_
+
+
+def _parquet_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    for path in files:
+        try:
+            shard = pyarrow.parquet.ParquetFile(path)
+            for batch in shard.iter_batches(1000, columns=["img", "label"]):
+                images, labels = batch.column("img"), batch.column("label")
+                contents = images.field("bytes").to_pylist()
+                for content, label in zip(contents, labels.to_pylist(), strict=True):
+                    if content is None or label is None:
+                        raise DataError(f"{path} has a row without an image or a label.")
+                    yield path, content, label
+        except (pyarrow.ArrowException, OSError, KeyError) as error:
+            raise DataError(
+                f"{path} is damaged or only partly downloaded: delete it and run "
+                f"'{FETCH_COMMAND}' again."
+            ) from error
+
+
+def _folder_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
+    for path in files:
+        if path.parent.name not in CLASSES:
+            raise DataError(
+                f"{path.parent} is not named after a class: use {', '.join(CLASSES)}."
+            )
+        yield path, path.read_bytes(), CLASSES.index(path.parent.name)
+
+
+def _decode(encoded: tuple[Path, bytes]) -> np.ndarray:
+    """Pixels `(32, 32, 3)` uint8 of one encoded CIFAR-10 image."""
+    path, content = encoded
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.size != (NATIVE_PX, NATIVE_PX):
+                raise DataError(
+                    f"{path} holds an image of {image.width}x{image.height} pixels: "
+                    f"CIFAR-10 has {NATIVE_PX}x{NATIVE_PX}."
+                )
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(
+            f"{path} holds an image that cannot be decoded: fetch it again with '{FETCH_COMMAND}'."
+        ) from error
+
+
+def _cache_dir() -> Path:
+    named = os.environ.get("QUARTET_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quartet"
+
+
+def _content_hash(tensors: dict[str, Tensor]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        total.update(memoryview(tensors[name].numpy()).cast("B"))
+    return total.hexdigest()
+
+
+def _write_cache(path: Path, splits: dict[str, Split]) -> None:
+    """Keeps decoded pixels for the next start. A cache that cannot be written is no fault."""
+    tensors = {
+        f"{name}_{part}": getattr(split, part)
+        for name, split in splits.items()
+        for part in ("images", "labels")
+    }
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, unfinished, metadata={"sha256": _content_hash(tensors)})
+        unfinished.replace(path)
+    except (OSError, SafetensorError):
+        unfinished.unlink(missing_ok=True)
+
+
+def _read_cache(path: Path) -> dict[str, Split] | None:
+    """The cached splits as memory-mapped tensors, or None where there are none to trust."""
+    try:
+        with safe_open(path, framework="pt") as cached:
+            tensors = {name: cached.get_tensor(name) for name in cached.keys()}  # noqa: SIM118
+            recorded = (cached.metadata() or {}).get("sha256")
+        if _content_hash(tensors) != recorded:
+            return None
+        return {
+            split: Split(tensors[f"{split}_images"], tensors[f"{split}_labels"])
+            for split in SPLITS
+        }
+    except (OSError, SafetensorError, KeyError):
+        return None

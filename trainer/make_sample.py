@@ -1,0 +1,55 @@
+"""Rewrites the embedded sample from a full data set:
+`python -m trainer.make_sample --data DIR`.
+
+Takes the first 200 training and 50 test images of every class, as lossless WebP in the Hub's
+Parquet layout. `img.path` holds the row in the full split (`test_00042.webp`), so that a
+sample's image can be found among a checkpoint's recorded predictions.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import torch
+from PIL import Image
+
+from trainer.data import SAMPLE_DIR, Split, load_dataset
+from trainer.recipe import CLASSES
+
+PER_CLASS = {"train": 200, "test": 50}
+
+
+def write_sample(split: Split, name: str, folder: Path) -> None:
+    """Writes one split's share to `folder/plain_text/<name>-00000-of-00001.parquet`."""
+    rows = torch.cat(
+        [
+            (split.labels == label).nonzero().flatten()[: PER_CLASS[name]]
+            for label in range(len(CLASSES))
+        ]
+    )
+    rows = rows.sort().values
+    images = []
+    for row in rows.tolist():
+        content = io.BytesIO()
+        pixels = split.images[row].permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(content, "WEBP", lossless=True, quality=100, method=6)
+        images.append({"bytes": content.getvalue(), "path": f"{name}_{row:05d}.webp"})
+    table = pyarrow.table({"img": images, "label": split.labels[rows].numpy()})
+    path = folder / "plain_text" / f"{name}-00000-of-00001.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(table, path)
+
+
+def main() -> None:
+    """Writes both splits into the package."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    data = load_dataset(parser.parse_args().data)
+    write_sample(data.train, "train", SAMPLE_DIR)
+    write_sample(data.test, "test", SAMPLE_DIR)
+
+
+if __name__ == "__main__":
+    main()

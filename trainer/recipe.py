@@ -1,0 +1,165 @@
+"""What is trained and how: the `Recipe` record, and the four recipes under two presets.
+
+The experiment fixes the optimizer, its learning rate and momentum, and what is frozen.
+Everything else in a recipe is ours; each choice was made on the validation split and is
+dated in docs/design.md.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer",
+    "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+"""CIFAR-10's classes in label order, as in the Hub dataset `uoft-cs/cifar10`."""
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+"""Channel mean and standard deviation of ImageNet for pixels in 0..1, the normalisation
+torchvision's ImageNet weights were trained with (`ResNet18_Weights.IMAGENET1K_V1.transforms()`)."""
+
+NATIVE_PX = 32
+"""Side of a CIFAR-10 image in pixels."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a fine-tuning run, apart from the data and the backbone.
+
+    Raises:
+        ValueError: at construction, when a field is out of range or two contradict.
+    """
+
+    name: str
+    """File name and key everywhere: `sgd_full`, `adam_full`, `sgd_frozen`, `adam_frozen`."""
+    preset: str
+    """`default` (tuned) or `report` (constant learning rate, 20 epochs, 32 px)."""
+    optimizer: str
+    """`sgd` or `adam`."""
+    learning_rate: float
+    """Peak learning rate."""
+    momentum: float
+    """SGD's momentum, or Adam's beta1. Adam's beta2 is 0.999."""
+    trained: str
+    """`all` layers, or `last_layer` (the backbone is frozen whole, BatchNorm included)."""
+    epochs: int
+    batch_size: int
+    """Images a step, over all processes."""
+    schedule: str = "constant"
+    """`constant`, or `cosine` (to zero at the last step)."""
+    warmup_fraction: float = 0.0
+    """Share of all steps over which the learning rate rises linearly from zero."""
+    weight_decay: float = 0.0
+    """L2 penalty as torch's SGD and Adam apply it."""
+    image_px: int = NATIVE_PX
+    """Side the images are resized to before the network sees them."""
+    crop_padding_px: int = 0
+    """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
+    flip: bool = True
+    """Mirror every other training image, at random."""
+    seed: int = 0
+    """Seeds the new last layer, the order of images and the augmentation."""
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in (
+            ("learning_rate", 0.0, 10.0),
+            ("momentum", 0.0, 1.0),
+            ("weight_decay", 0.0, 1.0),
+            ("warmup_fraction", 0.0, 1.0),
+        ):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and lowest <= value <= highest):
+                raise ValueError(f"{name} must lie in {lowest:g}..{highest:g}, not {value!r}")
+        if self.learning_rate == 0 or self.momentum == 1:
+            raise ValueError("learning_rate must be above 0 and momentum below 1")
+        for name, lowest_int, highest_int in (
+            ("epochs", 1, 1000),
+            ("batch_size", 2, 10_000),
+            ("image_px", NATIVE_PX, 224),
+            ("crop_padding_px", 0, NATIVE_PX - 1),
+            ("seed", 0, 2**31 - 1),
+        ):
+            count = getattr(self, name)
+            if type(count) is not int or not lowest_int <= count <= highest_int:
+                raise ValueError(
+                    f"{name} must be a whole number in {lowest_int}..{highest_int}, not {count!r}"
+                )
+        for name, allowed in (
+            ("optimizer", ("sgd", "adam")),
+            ("trained", ("all", "last_layer")),
+            ("schedule", ("constant", "cosine")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                )
+        if self.frozen and self.crop_padding_px:
+            raise ValueError(
+                "a frozen recipe reads features computed once, so it takes no crops: "
+                "set crop_padding_px to 0"
+            )
+
+    @property
+    def frozen(self) -> bool:
+        """True when only the last layer is trained."""
+        return self.trained == "last_layer"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """Builds a recipe from `as_dict`'s result, refusing unknown or missing fields.
+
+        Raises:
+            ValueError: a field is unknown, missing or out of range.
+        """
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"not a recipe: {error}") from error
+
+    def learning_rate_at(self, step: int, total_steps: int) -> float:
+        """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.
+
+        The cosine is SGDR's without restarts (Loshchilov and Hutter, arXiv:1608.03983).
+        """
+        warmup_steps = self.warmup_fraction * total_steps
+        if step < warmup_steps:
+            return self.learning_rate * (step + 1) / (warmup_steps + 1)
+        if self.schedule == "constant":
+            return self.learning_rate
+        progress = (step - warmup_steps) / (total_steps - warmup_steps)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _recipes(
+    preset: str, full: dict[str, Any], frozen: dict[str, Any]
+) -> dict[str, Recipe]:
+    """The experiment's four recipes with a preset's free choices."""
+    every = (
+        Recipe("sgd_full", preset, "sgd", 0.001, 0.9, "all", **full),
+        Recipe("adam_full", preset, "adam", 0.001, 0.9, "all", **full),
+        Recipe("sgd_frozen", preset, "sgd", 0.01, 0.9, "last_layer", **frozen),
+        Recipe("adam_frozen", preset, "adam", 0.01, 0.9, "last_layer", **frozen),
+    )
+    return {recipe.name: recipe for recipe in every}
+
+
+PRESETS: dict[str, dict[str, Recipe]] = {
+    "default": _recipes(
+        "default",
+        full={"epochs": 15, "batch_size": 32, "schedule": "cosine", "crop_padding_px": 4},
+        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine"},
+    ),
+    "report": _recipes(
+        "report",
+        full={"epochs": 20, "batch_size": 32, "crop_padding_px": 4},
+        frozen={"epochs": 20, "batch_size": 128},
+    ),
+}
+RECIPE_NAMES = tuple(PRESETS["default"])
