@@ -97,6 +97,16 @@ def load_dataset(data_dir: Path | None = None, sample: bool = False) -> Dataset:
     )
 
 
+def load_sample_rows() -> Tensor:
+    """Rows `(500,)` int64 that the embedded sample's test images have in the full test split."""
+    import pyarrow.parquet
+
+    (shard,) = SAMPLE_DIR.rglob("test-*.parquet")
+    images = pyarrow.parquet.read_table(shard, columns=["img"])["img"].combine_chunks()
+    names = images.field("path").to_pylist()
+    return torch.tensor([int(Path(name).stem.split("_")[-1]) for name in names])
+
+
 def split_validation(train: Split) -> tuple[Split, Split]:
     """Divides training images into (training, validation), the same way every time.
 

@@ -185,6 +185,9 @@ def _padded_convolutions(
 def prepare_for_training(model: ResNet, recipe: Recipe) -> None:
     """Readies a fresh model for a recipe, in place: trims it, and freezes what stays."""
     trim_padding(model, recipe.image_px)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = recipe.batch_norm_momentum
     if recipe.frozen:
         freeze_backbone(model)
     else:

@@ -55,6 +55,7 @@ def describe_hardware(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
     }
     if device.type == "cuda":

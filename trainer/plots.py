@@ -1,0 +1,132 @@
+"""The report's figures, as SVG bytes that are equal whenever the data are."""
+
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from trainer.events import ResourceSample
+from trainer.observations import Records
+from trainer.recipe import CLASSES
+
+COLOURS = {
+    "sgd_full": "#0072b2",
+    "adam_full": "#d55e00",
+    "sgd_frozen": "#56b4e9",
+    "adam_frozen": "#e69f00",
+}
+"""Okabe and Ito's palette, safe for colour-blind readers: optimizer by hue, frozen paler."""
+_STYLE = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
+
+
+def plot_curves(records: Records, key: str, label: str, percent: bool = False) -> bytes:
+    """One curve a recipe of a history figure against epochs."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for name, record in records.items():
+            epochs = [epoch["epoch"] for epoch in record["history"]]
+            values = [epoch[key] * (100 if percent else 1) for epoch in record["history"]]
+            axes.plot(
+                epochs, values, color=COLOURS[name], label=name, marker="o", markersize=2.5,
+                linestyle="--" if record["recipe"]["trained"] == "last_layer" else "-",
+            )  # fmt: skip
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        return _svg(figure)
+
+
+def plot_confusions(records: Records) -> bytes:
+    """The confusion matrices side by side, in percent of the true class."""
+    with matplotlib.rc_context(_STYLE):
+        columns = min(2, len(records))
+        rows = -(-len(records) // columns)
+        figure = Figure(figsize=(4.6 * columns, 4.4 * rows), layout="constrained")
+        for index, (name, record) in enumerate(records.items()):
+            axes = figure.add_subplot(rows, columns, index + 1)
+            confusion = np.array(record["test"]["confusion"], dtype=float)
+            share = 100 * confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+            axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+            for true, predicted in np.ndindex(share.shape):
+                value = share[true, predicted]
+                axes.text(
+                    predicted, true, f"{value:.0f}", ha="center", va="center", fontsize=7,
+                    color="white" if value > 55 else "black",
+                )  # fmt: skip
+            axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
+            axes.set_yticks(range(len(CLASSES)), CLASSES)
+            axes.set_title(f"{name}: {record['test']['accuracy']:.2%}")
+            axes.set_xlabel("predicted")
+            axes.set_ylabel("true")
+        return _svg(figure)
+
+
+def plot_predictions(
+    images: np.ndarray, labels: list[int], predicted: dict[str, list[int]]
+) -> bytes:
+    """Test images with each model's answer below: blue when right, vermilion when wrong.
+
+    Args:
+        images: `(N, 3, 32, 32)` uint8.
+        labels: the N true classes.
+        predicted: recipe name to the N predicted classes.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(10, 1.4 + 0.2 * len(predicted)), layout="constrained")
+        for index, image in enumerate(images):
+            axes = figure.add_subplot(1, len(images), index + 1)
+            axes.imshow(image.transpose(1, 2, 0), interpolation="nearest")
+            axes.set_axis_off()
+            axes.set_title(CLASSES[labels[index]], fontsize=8, fontweight="bold")
+            for line, answers in enumerate(predicted.values()):
+                right = answers[index] == labels[index]
+                axes.text(
+                    0.5, -0.12 - 0.22 * line, CLASSES[answers[index]], ha="center", va="top",
+                    fontsize=7.5, transform=axes.transAxes,
+                    color="#0072b2" if right else "#d55e00",
+                )  # fmt: skip
+            if index == 0:
+                for line, name in enumerate(predicted):
+                    axes.text(
+                        -0.25, -0.12 - 0.22 * line, name, ha="right", va="top",
+                        fontsize=7.5, transform=axes.transAxes,
+                    )  # fmt: skip
+        return _svg(figure)
+
+
+def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
+    """CPU, memory and, where there was one, GPU of each run against its time."""
+    rows: list[tuple[str, Any]] = [
+        ("CPU, % of one core", lambda sample: sample.cpu_percent),
+        ("memory, GB", lambda sample: sample.memory_bytes / 1e9),
+    ]
+    if any(sample.gpu_percent is not None for run in samples.values() for sample in run):
+        rows.append(("GPU, %", lambda sample: sample.gpu_percent))
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 1.9 * len(rows)), layout="constrained")
+        for index, (label, read) in enumerate(rows):
+            axes = figure.add_subplot(len(rows), 1, index + 1)
+            for name, run in samples.items():
+                minutes = [(sample.time_s - run[0].time_s) / 60 for sample in run]
+                axes.plot(
+                    minutes, [read(sample) for sample in run], color=COLOURS[name],
+                    label=name if index == 0 else None, marker=".", markersize=3, linewidth=1,
+                )  # fmt: skip
+            axes.set_ylabel(label)
+            axes.set_ylim(bottom=0)
+            axes.grid(alpha=0.3)
+        axes.set_xlabel("minutes since the run's first sample")
+        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        return _svg(figure)
+
+
+def _svg(figure: Figure) -> bytes:
+    figure.patch.set_facecolor("white")
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
