@@ -23,7 +23,7 @@ RESULTS = Path("docs/choices.json")
 PAGE = Path("docs/choices.md")
 
 SHORT_FULL: dict[str, Any] = {"epochs": 1}
-FROZEN = [
+FROZEN: list[dict[str, Any]] = [
     {"epochs": 20, "batch_size": 128},
     {"epochs": 20, "batch_size": 512},
     {"epochs": 40, "batch_size": 128},

@@ -132,7 +132,8 @@ def load_probabilities(folder: Path, record: dict[str, Any]) -> Tensor:
     content = _read(folder / name)
     if _sha256(content) != record["predictions_sha256"]:
         raise CheckpointError(f"{name} is damaged: its hash is not the recorded one.")
-    return safetensors.torch.load(content)["probabilities"].float()
+    probabilities: Tensor = safetensors.torch.load(content)["probabilities"]
+    return probabilities.float()
 
 
 def to_stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -142,9 +143,7 @@ def to_stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     few, so they stay fp32.
     """
     return {
-        name: (tensor.half() if _stored_dtype(name) == torch.float16 else tensor)
-        .cpu()
-        .contiguous()
+        name: (tensor.half() if _stored_dtype(name) == torch.float16 else tensor).cpu().contiguous()
         for name, tensor in weights.items()
     }
 
@@ -310,4 +309,5 @@ def _stored_dtype(name: str) -> torch.dtype:
 
 def _expected_weights() -> dict[str, Tensor]:
     with torch.device("meta"):
-        return build_model().state_dict()
+        weights: dict[str, Tensor] = build_model().state_dict()
+    return weights

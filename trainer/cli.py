@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from trainer.engine import (
     stop_on_signals,
     stored_logits,
 )
-from trainer.events import Event, EventLog
+from trainer.events import Event, EventLog, OnEvent
 from trainer.model import BackboneError, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
 from trainer.predict import Quartet
@@ -86,7 +86,7 @@ def train(options: argparse.Namespace) -> int:
         )
         trainer = Trainer(data, backbone, placement)
         stop = stack.enter_context(stop_on_signals())
-        listeners = []
+        listeners: list[OnEvent] = []
         if world.writes:
             log = EventLog(folder / "events.jsonl")
             stack.callback(log.close)
@@ -223,7 +223,9 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, run: object, summary: str, example: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], summary: str, example: str
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=summary,
@@ -246,9 +248,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
             action="store_true",
             help="use the 2,500 embedded images: offline, and quick",
         )
-        command.add_argument(
-            "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto"
-        )
+        command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
 
     def add_checkpoints(command: argparse.ArgumentParser) -> None:
         command.add_argument(

@@ -4,6 +4,7 @@ The files are decoded once; a second start maps the decoded pixels from the user
 folder (`QUARTET_CACHE`, else `$XDG_CACHE_HOME/quartet`, else `~/.cache/quartet`).
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -224,9 +225,7 @@ def _parquet_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
 def _folder_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
     for path in files:
         if path.parent.name not in CLASSES:
-            raise DataError(
-                f"{path.parent} is not named after a class: use {', '.join(CLASSES)}."
-            )
+            raise DataError(f"{path.parent} is not named after a class: use {', '.join(CLASSES)}.")
         yield path, path.read_bytes(), CLASSES.index(path.parent.name)
 
 
@@ -257,7 +256,7 @@ def _cache_dir() -> Path:
 def _content_hash(tensors: dict[str, Tensor]) -> str:
     total = hashlib.sha256()
     for name in sorted(tensors):
-        total.update(memoryview(tensors[name].numpy()).cast("B"))
+        total.update(tensors[name].numpy().data.cast("B"))
     return total.hexdigest()
 
 
@@ -274,7 +273,8 @@ def _write_cache(path: Path, splits: dict[str, Split]) -> None:
         save_file(tensors, unfinished, metadata={"sha256": _content_hash(tensors)})
         unfinished.replace(path)
     except (OSError, SafetensorError):
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
 
 
 def _read_cache(path: Path) -> dict[str, Split] | None:
@@ -286,8 +286,7 @@ def _read_cache(path: Path) -> dict[str, Split] | None:
         if _content_hash(tensors) != recorded:
             return None
         return {
-            split: Split(tensors[f"{split}_images"], tensors[f"{split}_labels"])
-            for split in SPLITS
+            split: Split(tensors[f"{split}_images"], tensors[f"{split}_labels"]) for split in SPLITS
         }
     except (OSError, SafetensorError, KeyError):
         return None

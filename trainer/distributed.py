@@ -84,10 +84,14 @@ class _SharedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        assert self.running_mean is not None and self.running_var is not None
-        assert self.num_batches_tracked is not None and self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
         moments = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
         world_size = torch.distributed.get_world_size()
+        mean: Tensor
+        square: Tensor
         mean, square = torch.distributed.nn.functional.all_reduce(moments) / world_size
         variance = square - mean.square()
         count = world_size * x.numel() / x.shape[1]
@@ -95,6 +99,6 @@ class _SharedBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
+        scale: Tensor = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return x * scale[:, None, None] + shift[:, None, None]

@@ -526,7 +526,8 @@ class _Run:
                 f"{folder} holds an unfinished {self.recipe.name} run of another "
                 f"{' and '.join(differing)}: give the same settings, or another --out."
             )
-        weights, state = {}, {}
+        weights: dict[str, Tensor] = {}
+        state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             part, _, rest = key.partition(".")
             if part == "network":
@@ -541,4 +542,3 @@ class _Run:
         self.correct_sum.copy_(tensors["correct_sum"])
         self.step, self.history = info["step"], info["history"]
         self.train_s, self.seconds = info["train_s"], info["seconds"]
-

@@ -151,9 +151,7 @@ def trim_padding(model: ResNet, image_px: int) -> None:
         convolution.padding = (0, 0)
 
 
-def restore_padding(
-    model: ResNet, image_px: int, weights: dict[str, Tensor]
-) -> dict[str, Tensor]:
+def restore_padding(model: ResNet, image_px: int, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Completes a trimmed model's state dict with the untouched taps of `weights`.
 
     Args:
@@ -170,9 +168,7 @@ def restore_padding(
     return state
 
 
-def _padded_convolutions(
-    model: ResNet, image_px: int
-) -> Iterator[tuple[str, nn.Conv2d, slice]]:
+def _padded_convolutions(model: ResNet, image_px: int) -> Iterator[tuple[str, nn.Conv2d, slice]]:
     """Convolutions with taps that only meet padding: (name, module, live rows and columns)."""
     if image_px != NATIVE_PX:
         return

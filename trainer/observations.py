@@ -39,7 +39,8 @@ def best_epoch(record: dict[str, Any]) -> dict[str, Any]:
 def converged_epoch(record: dict[str, Any]) -> int:
     """First epoch whose test accuracy is within `CONVERGED_WITHIN` of the best."""
     target = best_epoch(record)["test_accuracy"] - CONVERGED_WITHIN
-    return next(e["epoch"] for e in record["history"] if e["test_accuracy"] >= target)
+    reached = (e["epoch"] for e in record["history"] if e["test_accuracy"] >= target)
+    return int(next(reached))
 
 
 def margin(first: dict[str, Any], second: dict[str, Any]) -> float:
@@ -142,7 +143,9 @@ def _observe_overfitting(records: Records) -> list[str]:
                 f"while its train loss ended at {history[-1]['train_loss']:.3f}: it overfitted."
             )
     if not sentences:
-        sentences.append("No run's test loss ended more than 2 % above its lowest: none overfitted.")
+        sentences.append(
+            "No run's test loss ended more than 2 % above its lowest: none overfitted."
+        )
     return sentences
 
 
@@ -206,7 +209,8 @@ def _conclude_freezing(records: Records) -> list[str]:
 
 
 def _conclude_reference(records: Records, reference: dict[str, Any]) -> list[str]:
-    above, below = [], []
+    above: list[str] = []
+    below: list[str] = []
     for name, record in records.items():
         gap = record["test"]["accuracy"] - reference_accuracy(reference, name)
         (above if gap > 0 else below).append(f"`{name}` by {points(gap)}")
@@ -221,7 +225,8 @@ def _conclude_reference(records: Records, reference: dict[str, Any]) -> list[str
 def reference_accuracy(reference: dict[str, Any], name: str) -> float:
     """The reference's best test accuracy, its best or final figure whichever is higher, 0..1."""
     row = reference["recipes"][name]
-    return max(row["best_test_accuracy_percent"], row["final_accuracy_percent"]) / 100
+    percent: float = max(row["best_test_accuracy_percent"], row["final_accuracy_percent"])
+    return percent / 100
 
 
 def _present(pairs: tuple[tuple[str, str], ...], records: Records) -> list[tuple[str, str]]:

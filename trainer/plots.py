@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from trainer.events import ResourceSample
 from trainer.observations import Records
@@ -18,7 +19,7 @@ COLOURS = {
     "adam_frozen": "#e69f00",
 }
 """Okabe and Ito's palette, safe for colour-blind readers: optimizer by hue, frozen paler."""
-_STYLE = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
+_STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 
 
 def plot_curves(records: Records, key: str, label: str, percent: bool = False) -> bytes:
@@ -36,7 +37,7 @@ def plot_curves(records: Records, key: str, label: str, percent: bool = False) -
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
         return _svg(figure)
 

@@ -114,7 +114,5 @@ class _LiveTable:
         elif RunFinished in newest:
             cells.append("done")
         else:
-            cells.append(
-                format_duration(step.remaining_s) if isinstance(step, StepSummary) else ""
-            )
+            cells.append(format_duration(step.remaining_s) if isinstance(step, StepSummary) else "")
         return cells

@@ -79,9 +79,7 @@ def _draw_figures(folder: Path, records: Records) -> dict[str, bytes]:
 def _draw_predictions(folder: Path, records: Records) -> bytes:
     """The embedded sample's first test image of each class, as each model sees it."""
     sample = load_dataset(sample=True)
-    chosen = [
-        int((sample.test.labels == label).nonzero()[0]) for label in range(len(CLASSES))
-    ]
+    chosen = [int((sample.test.labels == label).nonzero()[0]) for label in range(len(CLASSES))]
     predicted = {}
     for name, record in records.items():
         whole = record["data"]["digest"] != sample.digest
@@ -225,12 +223,10 @@ def _class_row(record: dict[str, Any]) -> tuple[str, ...]:
     return f"`{record['name']}`", cell(test["best_class"]), cell(test["worst_class"])
 
 
-def _describe_resources(
-    samples: dict[str, list[ResourceSample]], images: str
-) -> list[str]:
+def _describe_resources(samples: dict[str, list[ResourceSample]], images: str) -> list[str]:
     if not samples:
         return ["No resource samples are at hand."]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, run in samples.items():
         gpu = [sample.gpu_percent for sample in run if sample.gpu_percent is not None]
         rows.append(

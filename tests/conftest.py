@@ -1,0 +1,63 @@
+"""What several test modules share: folders, a cache of their own, and the command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainer.data import Dataset, load_dataset
+from trainer.model import Backbone, load_backbone
+
+ROOT = Path(__file__).parent.parent
+CHECKPOINTS = ROOT / "checkpoints"
+BACKBONE = CHECKPOINTS / "sgd_frozen.safetensors"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps the decoded data out of the user's cache, here and in child processes."""
+    os.environ["QUARTET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def sample() -> Dataset:
+    """The embedded sample."""
+    return load_dataset(sample=True)
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Backbone:
+    """The pre-trained weights that the shipped frozen checkpoints carry."""
+    return load_backbone(BACKBONE)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def run_trainer() -> Run:
+    """Runs `python -m trainer ARGUMENTS...` and returns the finished process."""
+
+    def run(
+        *arguments: str | Path, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "trainer", *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

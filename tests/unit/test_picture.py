@@ -1,0 +1,163 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainer.data import Dataset
+from trainer.picture import MAX_BYTES, PictureError, decode_picture, to_pixels
+
+
+@pytest.fixture
+def picture(sample: Dataset) -> Image.Image:
+    """A 96 x 64 photograph-like picture."""
+    pixels = sample.test.images[3].permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels).resize((96, 64), Image.Resampling.BICUBIC)
+
+
+def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "GIF", "JPEG"])
+def test_every_accepted_format_decodes(picture: Image.Image, kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    decoded = decode_picture(encode(picture, kind, **options))
+    assert (decoded.mode, decoded.size) == ("RGB", (96, 64))
+    difference = np.asarray(decoded, int) - np.asarray(picture, int)
+    assert np.abs(difference).mean() < (8 if kind in ("GIF", "JPEG") else 1e-9)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_gives_the_upright_picture(
+    picture: Image.Image, orientation: int
+) -> None:
+    turns = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    stored = picture
+    for turn in turns.get(orientation, []):
+        stored = stored.transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode_picture(encode(stored, "PNG", exif=exif))
+    assert np.array_equal(np.asarray(decoded), np.asarray(picture))
+
+
+def test_broken_exif_is_ignored(picture: Image.Image) -> None:
+    decoded = decode_picture(encode(picture, "JPEG", exif=b"Exif\x00\x00MM\x00*broken"))
+    assert decoded.size == (96, 64)
+
+
+def test_transparency_is_composited_on_white(picture: Image.Image) -> None:
+    layer = picture.convert("RGBA")
+    layer.putalpha(0)
+    assert np.asarray(decode_picture(encode(layer, "PNG"))).min() == 255
+    layer.putalpha(128)
+    half = np.asarray(decode_picture(encode(layer, "PNG")), float)
+    expected = np.asarray(picture, float) * 128 / 255 + 255 * 127 / 255
+    assert np.abs(half - expected).max() <= 1.5
+    grey = Image.merge("LA", [picture.convert("L"), Image.new("L", picture.size, 0)])
+    assert np.asarray(decode_picture(encode(grey, "PNG"))).min() == 255
+    palette = picture.quantize(16)
+    palette.info["transparency"] = bytes(16)
+    decoded = decode_picture(encode(palette, "PNG", transparency=bytes(16)))
+    assert np.asarray(decoded).min() == 255
+
+
+def test_sixteen_bit_grey_equals_its_eight_bit_twin(picture: Image.Image) -> None:
+    grey = np.asarray(picture.convert("L"))
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    decoded = decode_picture(encode(deep, "PNG"))
+    assert np.array_equal(np.asarray(decoded)[:, :, 0], grey)
+
+
+def test_cmyk_jpeg_becomes_rgb(picture: Image.Image) -> None:
+    decoded = decode_picture(encode(picture.convert("CMYK"), "JPEG"))
+    assert decoded.mode == "RGB"
+    assert np.abs(np.asarray(decoded, int) - np.asarray(picture, int)).mean() < 10
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", bytes(5000)]
+)
+def test_what_is_no_picture_is_refused(content: bytes) -> None:
+    with pytest.raises(PictureError):
+        decode_picture(content)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "EPS", "PPM"])
+def test_other_formats_are_refused_by_content(picture: Image.Image, kind: str) -> None:
+    with pytest.raises(PictureError, match="JPEG, PNG, WebP, GIF or BMP"):
+        decode_picture(encode(picture, kind))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("keep", [0.3, 0.8])
+def test_truncated_pictures_are_refused(picture: Image.Image, kind: str, keep: float) -> None:
+    content = encode(picture, kind)
+    with pytest.raises(PictureError):
+        decode_picture(content[: int(len(content) * keep)])
+
+
+def png(width: int, height: int, extra: bytes = b"") -> bytes:
+    """A PNG's signature and header, claiming a size without holding it."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\x00" * 10))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + pixels + chunk(b"IEND", b"")
+
+
+def test_giant_and_thin_pictures_are_refused_before_decoding() -> None:
+    with pytest.raises(PictureError, match="megapixels"):
+        decode_picture(png(10_000, 10_000))
+    with pytest.raises(PictureError, match="times as long"):
+        decode_picture(png(1, 5000))
+    with pytest.raises(PictureError, match="20 MB"):
+        decode_picture(bytes(MAX_BYTES + 1))
+
+
+def test_text_bomb_in_a_png_is_refused() -> None:
+    body = b"note\x00\x00" + zlib.compress(bytes(80_000_000))
+    checksum = struct.pack(">I", zlib.crc32(b"zTXt" + body))
+    bomb = struct.pack(">I", len(body)) + b"zTXt" + body + checksum
+    with pytest.raises(PictureError):
+        decode_picture(png(32, 32, bomb))
+
+
+def test_centre_crops_and_fit_keeps() -> None:
+    wide = Image.new("RGB", (96, 32), "black")
+    wide.paste("red", (32, 0, 64, 32))
+    centre = to_pixels(wide, "centre")
+    assert centre.shape == (3, 32, 32)
+    assert (centre[0].mean(), centre[1].mean()) == (255, 0)
+    fit = to_pixels(wide, "fit")
+    assert fit[:, 0].min() == 255
+    assert fit[:, 16, 2].max() == 0
+
+
+def test_one_pixel_gets_an_answer() -> None:
+    assert to_pixels(decode_picture(encode(Image.new("RGB", (1, 1), "red"), "PNG"))).shape == (
+        3,
+        32,
+        32,
+    )
+
+
+def test_native_picture_is_passed_through(sample: Dataset) -> None:
+    native = Image.fromarray(sample.test.images[0].permute(1, 2, 0).numpy())
+    assert np.array_equal(to_pixels(native), sample.test.images[0].numpy())
