@@ -176,7 +176,7 @@ PRESETS: dict[str, dict[str, Recipe]] = {
             "warmup_fraction": 0.05,
             "crop_padding_px": 4,
         },
-        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine"},
+        frozen={"epochs": 40, "batch_size": 128, "schedule": "cosine"},
     ),
     "report": _recipes(
         "report",

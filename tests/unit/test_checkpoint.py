@@ -72,9 +72,12 @@ def test_damage_of_each_kind_is_named(saved: Path, suffix: str, damage: str) -> 
     path.unlink()
     if damage != "missing":
         path.write_bytes(content)
+
+    def load() -> None:
+        checkpoint.load_probabilities(saved, checkpoint.load_checkpoint(saved, NAME).record)
+
     with pytest.raises(CheckpointError, match=NAME):
-        record = checkpoint.load_checkpoint(saved, NAME).record
-        checkpoint.load_probabilities(saved, record)
+        load()
 
 
 @pytest.mark.parametrize(

@@ -147,9 +147,7 @@ def test_damaged_cache_is_decoded_anew(
     assert equal(load_dataset(tmp_path / "data").train, few["train"])
 
 
-def test_changed_source_is_not_served_from_the_cache(
-    tmp_path: Path, few: dict[str, Split]
-) -> None:
+def test_changed_source_is_not_served_from_the_cache(tmp_path: Path, few: dict[str, Split]) -> None:
     write_parquet(tmp_path / "data", few, "PNG")
     load_dataset(tmp_path / "data")
     write_parquet(tmp_path / "data", {"train": few["test"]}, "PNG")
@@ -166,9 +164,7 @@ def test_unwritable_cache_is_no_fault(
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.99])
-def test_half_downloaded_shard_is_named(
-    tmp_path: Path, few: dict[str, Split], keep: float
-) -> None:
+def test_half_downloaded_shard_is_named(tmp_path: Path, few: dict[str, Split], keep: float) -> None:
     write_parquet(tmp_path / "data", few, "PNG")
     (shard,) = (tmp_path / "data").glob("train-*")
     shard.write_bytes(shard.read_bytes()[: int(shard.stat().st_size * keep)])
@@ -218,10 +214,18 @@ def test_validation_split_is_balanced_disjoint_and_fixed(sample: Dataset) -> Non
     assert training.labels.bincount().tolist() == [180] * 10
     assert equal(split_validation(sample.train)[1], validation)
     rejoined = torch.cat([training.images, validation.images]).flatten(1).double().sum(1).sort()
-    assert torch.equal(rejoined.values, sample.train.images.flatten(1).double().sum(1).sort().values)
+    assert torch.equal(
+        rejoined.values, sample.train.images.flatten(1).double().sum(1).sort().values
+    )
 
 
-LOAD = "from trainer.data import *\ntry: print(len(load_dataset().train))\nexcept DataError as e: print(e)"
+LOAD = """
+from trainer.data import DataError, load_dataset
+try:
+    print(len(load_dataset().train))
+except DataError as error:
+    print(error)
+"""
 
 
 def load_in_child(tmp_path: Path, **environment: str) -> str:
@@ -262,7 +266,7 @@ def hub(files: dict[str, bytes]) -> Iterator[str]:
             else:
                 self.send_error(404)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815
 
         def answer(self, content: str | bytes, etag: str | None = None) -> None:
             body = content.encode() if isinstance(content, str) else content
@@ -291,9 +295,7 @@ def test_hub_download_goes_through_its_endpoint_and_cache(
     tmp_path: Path, few: dict[str, Split]
 ) -> None:
     write_parquet(tmp_path / "data", few, "PNG")
-    files = {
-        f"plain_text/{path.name}": path.read_bytes() for path in (tmp_path / "data").iterdir()
-    }
+    files = {f"plain_text/{path.name}": path.read_bytes() for path in (tmp_path / "data").iterdir()}
     with hub({**files, "README.md": b"not wanted"}) as endpoint:
         assert load_in_child(tmp_path, HF_ENDPOINT=endpoint) == "30"
     assert not list((tmp_path / "hf").rglob("README.md"))

@@ -84,9 +84,7 @@ def test_full_model_trains_everything(backbone: Backbone) -> None:
     assert model.bn1.momentum == FULL.batch_norm_momentum
 
 
-def test_features_and_last_layer_are_the_whole_network(
-    backbone: Backbone, sample: Dataset
-) -> None:
+def test_features_and_last_layer_are_the_whole_network(backbone: Backbone, sample: Dataset) -> None:
     model = build_pretrained(backbone, 0).eval()
     inputs = normalise(sample.test.images[:8], 32)
     with torch.no_grad():

@@ -33,9 +33,7 @@ def test_every_accepted_format_decodes(picture: Image.Image, kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_gives_the_upright_picture(
-    picture: Image.Image, orientation: int
-) -> None:
+def test_exif_orientation_gives_the_upright_picture(picture: Image.Image, orientation: int) -> None:
     turns = {
         2: [Image.Transpose.FLIP_LEFT_RIGHT],
         3: [Image.Transpose.ROTATE_180],
