@@ -14,10 +14,11 @@ from typing import Any
 import torch
 
 from trainer.data import load_dataset
-from trainer.engine import Placement, StopRequest, Trainer
+from trainer.engine import Placement, Trainer
 from trainer.events import EpochFinished, Event
 from trainer.model import load_backbone
 from trainer.recipe import PRESETS, RECIPE_NAMES
+from trainer.stop import StopRequest
 
 RESULTS = Path("docs/choices.json")
 PAGE = Path("docs/choices.md")

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from trainer.data import Dataset, load_dataset
-from trainer.engine import Placement, StopRequest, Trainer
+from trainer.engine import Placement, Trainer
 from trainer.model import load_backbone
 from trainer.recipe import PRESETS
+from trainer.stop import StopRequest
 
 
 def main() -> None:

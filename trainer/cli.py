@@ -16,20 +16,16 @@ from trainer import checkpoint, metrics
 from trainer.checkpoint import CheckpointError
 from trainer.data import DataError, load_dataset
 from trainer.distributed import joined_world
-from trainer.engine import (
-    Interrupted,
-    Placement,
-    Trainer,
-    TrainingError,
-    stop_on_signals,
-    stored_logits,
-)
+from trainer.engine import Placement, Trainer
 from trainer.events import Event, EventLog, OnEvent
+from trainer.figures import stored_logits
 from trainer.model import BackboneError, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
 from trainer.predict import Quartet
 from trainer.progress import show_progress
 from trainer.recipe import CLASSES, PRESETS, RECIPE_NAMES, Recipe
+from trainer.run import TrainingError
+from trainer.stop import Interrupted, stop_on_signals
 
 USER_ERRORS = (BackboneError, CheckpointError, DataError, PictureError, TrainingError, ValueError)
 """Faults told in one sentence, without a traceback."""

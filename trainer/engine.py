@@ -5,12 +5,8 @@ a state is just weights, optimizer and sums, and a resumed run on the CPU ends b
 to one that was never interrupted.
 """
 
-import contextlib
 import datetime
 import platform
-import signal
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,56 +22,19 @@ from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
 from trainer.data import Dataset, Split, split_validation
 from trainer.distributed import World
-from trainer.events import EpochFinished, OnEvent, RunFailed, RunFinished, RunStarted, StepSummary
-from trainer.examples import Examples, FeatureExamples, ImageExamples, over_images
+from trainer.events import EpochFinished, OnEvent, RunFailed, RunFinished, RunStarted
+from trainer.examples import Examples, FeatureExamples, ImageExamples
+from trainer.figures import describe_figures, stored_logits
 from trainer.model import (
     Backbone,
-    build_model,
     build_pretrained,
     prepare_for_training,
     restore_padding,
-    trim_padding,
 )
 from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, Recipe
 from trainer.resources import describe_hardware, sample_resources
-
-SUMMARY_EVERY_S = 5.0
-
-
-class TrainingError(Exception):
-    """The run stopped by a fault. The message says what and where."""
-
-
-class Interrupted(Exception):
-    """The run was told to stop, and has saved its state."""
-
-
-class StopRequest:
-    """Set by a signal, read between steps."""
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-
-
-@contextlib.contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Turns the first SIGTERM or Ctrl-C into a request to save and stop; a second one acts
-    as usual."""
-    request = StopRequest()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def on_signal(number: int, _frame: object) -> None:
-        request.signal = signal.Signals(number)
-        for old in before:
-            signal.signal(old, before[old])
-
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
-        yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+from trainer.run import Run, TrainingError
+from trainer.stop import Interrupted, StopRequest
 
 
 @dataclass(frozen=True)
@@ -115,7 +74,7 @@ class Trainer:
             OSError: the disk is full or read-only; whatever was saved before is intact.
         """
         place = self.placement
-        run = _Run(recipe)
+        run = Run(recipe)
         try:
             with sample_resources(recipe.name, on_event, place.device):
                 self._fit(run, on_event, stop)
@@ -153,7 +112,7 @@ class Trainer:
             )
         return True
 
-    def _fit(self, run: "_Run", on_event: OnEvent, stop: StopRequest) -> None:
+    def _fit(self, run: Run, on_event: OnEvent, stop: StopRequest) -> None:
         recipe, place = run.recipe, self.placement
         world, device = place.world, place.device
         if recipe.batch_size % world.size:
@@ -255,7 +214,7 @@ class Trainer:
             "precision": self.placement.precision,
         }
 
-    def _save_state(self, run: "_Run") -> None:
+    def _save_state(self, run: Run) -> None:
         run.tick(training=True)
         checkpoint.save_state(
             self.placement.folder,
@@ -273,7 +232,7 @@ class Trainer:
         run.tick(training=False)
         run.last_save_s = run.seconds
 
-    def _finish_epoch(self, run: "_Run", examples: Examples, steps_per_epoch: int) -> None:
+    def _finish_epoch(self, run: Run, examples: Examples, steps_per_epoch: int) -> None:
         """Evaluates, and moves the epoch's sums into the history."""
         seen = steps_per_epoch * run.recipe.batch_size
         sums = self.placement.world.sum(torch.stack([run.loss_sum, run.correct_sum]))
@@ -299,7 +258,7 @@ class Trainer:
         run.loss_sum.zero_()
         run.correct_sum.zero_()
 
-    def _save_checkpoint(self, run: "_Run", model: ResNet, initial: dict[str, Tensor]) -> None:
+    def _save_checkpoint(self, run: Run, model: ResNet, initial: dict[str, Tensor]) -> None:
         """Writes the checkpoint, its figures measured on the weights as stored."""
         recipe, place = run.recipe, self.placement
         weights = checkpoint.to_stored(restore_padding(model, recipe.image_px, initial))
@@ -370,175 +329,3 @@ def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer
         weight_decay=recipe.weight_decay,
         fused=True,
     )
-
-
-@contextlib.contextmanager
-def exact_arithmetic() -> Iterator[None]:
-    """Switches off TF32, so that fp32 figures agree between GPU and CPU to rounding."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
-
-
-def stored_logits(
-    weights: dict[str, Tensor],
-    images: Tensor,
-    image_px: int,
-    device: torch.device,
-    world: World | None = None,
-) -> Tensor:
-    """Logits `(N, 10)` float32 on the CPU of stored weights for `images (N, 3, 32, 32)` uint8.
-
-    Recorded figures come from here, and `evaluate` calls it again.
-    """
-    model = build_model()
-    model.load_state_dict(weights)
-    trim_padding(model, image_px)
-    model.eval().to(device, memory_format=torch.channels_last)
-    with exact_arithmetic():
-        return over_images(model, images.to(device), image_px, world).cpu()
-
-
-def describe_figures(logits: Tensor, labels: Tensor) -> dict[str, Any]:
-    """A record's figures of one split: accuracy, loss, confusion matrix and what follows."""
-    figures = metrics.measure(logits, labels)
-    per_class = metrics.per_class_accuracy(figures.confusion)
-    return {
-        "accuracy": figures.accuracy,
-        "loss": figures.loss,
-        "confusion": figures.confusion.tolist(),
-        "per_class_accuracy": per_class.tolist(),
-        "best_class": CLASSES[int(per_class.argmax())],
-        "worst_class": CLASSES[int(per_class.argmin())],
-        "calibration_error": figures.calibration_error,
-    }
-
-
-class _Run:
-    """One recipe's progress: everything that a state holds."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    loss_sum: Tensor
-    correct_sum: Tensor
-    bad_step: Tensor
-    """Step at which the loss first was not finite, or -1."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.step = 0
-        self.total_steps = 0
-        self.history: list[dict[str, Any]] = []
-        self.train_s = 0.0
-        self.seconds = 0.0
-        self.last_save_s = 0.0
-
-    def start_clock(self) -> None:
-        """Starts counting, from what a resumed state had counted."""
-        self._now = time.monotonic()
-        self._summarised_s = self.last_save_s = self.seconds
-        self._first_train_s, self._first_step = self.train_s, self.step
-
-    def tick(self, training: bool) -> None:
-        """Counts the time since the last tick, as spent on training steps or on the rest."""
-        elapsed = time.monotonic() - self._now
-        self._now += elapsed
-        self.seconds += elapsed
-        self.train_s += elapsed if training else 0.0
-
-    def summary_due(self) -> bool:
-        """True when `SUMMARY_EVERY_S` have passed since the last summary."""
-        return self.seconds + time.monotonic() - self._now >= self._summarised_s + SUMMARY_EVERY_S
-
-    def save_due(self, every_s: float) -> bool:
-        """True when `every_s` have passed since the last save."""
-        return self.seconds + time.monotonic() - self._now >= self.last_save_s + every_s
-
-    def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Adds a finished step to the epoch's sums, on the device."""
-        self.loss_sum += loss.detach() * len(labels)
-        self.correct_sum += (logits.detach().argmax(dim=1) == labels).sum()
-        self.step += 1
-
-    def summarise(self, steps_per_epoch: int, learning_rate: float, world: World) -> StepSummary:
-        """Says how far the run is and how fast it goes (this process's own sums)."""
-        self.tick(training=True)
-        self._summarised_s = self.seconds
-        step_s = (self.train_s - self._first_train_s) / (self.step - self._first_step)
-        images = (self.step - len(self.history) * steps_per_epoch) * self.recipe.batch_size
-        return StepSummary(
-            self.recipe.name,
-            step=self.step,
-            total_steps=self.total_steps,
-            train_loss=self.loss_sum.item() * world.size / images,
-            learning_rate=learning_rate,
-            images_per_s=self.recipe.batch_size / step_s,
-            remaining_s=(self.total_steps - self.step) * step_s,
-        )
-
-    def guard(self, loss: Tensor) -> None:
-        """Makes `optimizer.step` do nothing when `loss` is not finite.
-
-        A GPU decides this by itself, through the flag that fused optimizers take from torch's
-        GradScaler, so the host need not wait for each loss; it looks when it reports. On the
-        CPU looking costs nothing.
-        """
-        bad = ~loss.detach().isfinite()
-        self.bad_step = torch.where(bad & (self.bad_step < 0), float(self.step), self.bad_step)
-        self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
-        if loss.device.type == "cpu":
-            self.raise_if_not_finite()
-
-    def raise_if_not_finite(self) -> None:
-        """Raises TrainingError if a loss was not finite."""
-        step = int(self.bad_step.item())
-        if step >= 0:
-            learning_rate = self.recipe.learning_rate_at(step, self.total_steps)
-            raise TrainingError(
-                f"the loss of {self.recipe.name} is not finite at step {step + 1} (learning rate "
-                f"{learning_rate:g}); the weights were not changed by it. Try a lower rate or "
-                f"another seed."
-            )
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Weights, optimizer state and sums, flat."""
-        tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
-        return tensors | {"loss_sum": self.loss_sum, "correct_sum": self.correct_sum}
-
-    def restore(self, folder: Path, identity: dict[str, Any]) -> None:
-        """Continues from the newest whole state in `folder`, if there is one.
-
-        Raises:
-            TrainingError: the state belongs to other settings, data or backbone.
-        """
-        found = checkpoint.load_newest_state(folder, self.recipe.name)
-        if found is None:
-            return
-        tensors, info = found
-        if info["identity"] != identity:
-            differing = [key for key in identity if info["identity"].get(key) != identity[key]]
-            raise TrainingError(
-                f"{folder} holds an unfinished {self.recipe.name} run of another "
-                f"{' and '.join(differing)}: give the same settings, or another --out."
-            )
-        weights: dict[str, Tensor] = {}
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            part, _, rest = key.partition(".")
-            if part == "network":
-                weights[rest] = tensor
-            elif part == "optimizer":
-                index, _, name = rest.partition(".")
-                state.setdefault(int(index), {})[name] = tensor
-        self.network.load_state_dict(weights)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.loss_sum.copy_(tensors["loss_sum"])
-        self.correct_sum.copy_(tensors["correct_sum"])
-        self.step, self.history = info["step"], info["history"]
-        self.train_s, self.seconds = info["train_s"], info["seconds"]

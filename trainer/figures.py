@@ -1,0 +1,59 @@
+"""The figures a record holds, measured on weights as they are stored."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer import metrics
+from trainer.distributed import World
+from trainer.examples import over_images
+from trainer.model import build_model, trim_padding
+from trainer.recipe import CLASSES
+
+
+@contextlib.contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Switches off TF32, so that fp32 figures agree between GPU and CPU to rounding."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def stored_logits(
+    weights: dict[str, Tensor],
+    images: Tensor,
+    image_px: int,
+    device: torch.device,
+    world: World | None = None,
+) -> Tensor:
+    """Logits `(N, 10)` float32 on the CPU of stored weights for `images (N, 3, 32, 32)` uint8.
+
+    Recorded figures come from here, and `evaluate` calls it again.
+    """
+    model = build_model()
+    model.load_state_dict(weights)
+    trim_padding(model, image_px)
+    model.eval().to(device, memory_format=torch.channels_last)
+    with exact_arithmetic():
+        return over_images(model, images.to(device), image_px, world).cpu()
+
+
+def describe_figures(logits: Tensor, labels: Tensor) -> dict[str, Any]:
+    """A record's figures of one split: accuracy, loss, confusion matrix and what follows."""
+    figures = metrics.measure(logits, labels)
+    per_class = metrics.per_class_accuracy(figures.confusion)
+    return {
+        "accuracy": figures.accuracy,
+        "loss": figures.loss,
+        "confusion": figures.confusion.tolist(),
+        "per_class_accuracy": per_class.tolist(),
+        "best_class": CLASSES[int(per_class.argmax())],
+        "worst_class": CLASSES[int(per_class.argmin())],
+        "calibration_error": figures.calibration_error,
+    }
