@@ -26,10 +26,9 @@ PAGE = Path("docs/choices.md")
 SHORT_FULL: dict[str, Any] = {"epochs": 1}
 FROZEN: list[dict[str, Any]] = [
     {"epochs": 20, "batch_size": 128},
-    {"epochs": 20, "batch_size": 512},
     {"epochs": 40, "batch_size": 128},
+    {"epochs": 20, "batch_size": 512},
     {"epochs": 20, "batch_size": 128, "schedule": "constant"},
-    {"epochs": 20, "batch_size": 128, "flip": False},
 ]
 CANDIDATES: dict[str, list[dict[str, Any]]] = {
     "sgd_full": [
@@ -37,6 +36,7 @@ CANDIDATES: dict[str, list[dict[str, Any]]] = {
         {**SHORT_FULL, "batch_size": 32},
         {**SHORT_FULL, "batch_size": 64},
         {**SHORT_FULL, "batch_size": 16, "schedule": "cosine"},
+        {**SHORT_FULL, "batch_size": 16, "weight_decay": 0.0},
     ],
     "adam_full": [
         {**SHORT_FULL, "batch_size": 64},

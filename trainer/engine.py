@@ -63,7 +63,7 @@ class Trainer:
             "validation": validation,
             "test": data.test,
         }
-        self._features: dict[tuple[int, bool], FeatureExamples] = {}
+        self._features: dict[int, FeatureExamples] = {}
 
     def fit(self, recipe: Recipe, on_event: OnEvent, stop: StopRequest) -> None:
         """Trains `recipe` and writes its checkpoint into the placement's folder.
@@ -198,12 +198,11 @@ class Trainer:
         place = self.placement
         if not recipe.frozen:
             return ImageExamples(model, recipe, self.splits, place.device, place.world)
-        key = recipe.image_px, recipe.flip
-        if key not in self._features:
-            self._features[key] = FeatureExamples(
+        if recipe.image_px not in self._features:
+            self._features[recipe.image_px] = FeatureExamples(
                 model, recipe, self.splits, place.device, place.world
             )
-        return self._features[key].with_head(model.fc)
+        return self._features[recipe.image_px].with_head(model.fc)
 
     def _identity(self, recipe: Recipe) -> dict[str, Any]:
         """What must not change between a run and its continuation."""

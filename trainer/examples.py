@@ -89,10 +89,7 @@ class FeatureExamples:
             )
 
         self.network: nn.Module = model.fc
-        train = splits["train"].images
-        views = [train, train.flip(3)] if recipe.flip else [train]
-        self._views = torch.stack([features(view) for view in views])
-        self._held_out = {name: features(splits[name].images) for name in ("validation", "test")}
+        self._features = {name: features(split.images) for name, split in splits.items()}
         self._labels = splits["train"].labels.to(device)
 
     def with_head(self, head: nn.Module) -> "FeatureExamples":
@@ -103,11 +100,11 @@ class FeatureExamples:
 
     def train_batch(self, plan: EpochPlan, part: slice) -> tuple[Tensor, Tensor]:
         rows = plan.order[part]
-        return self._views[plan.flip[part].long(), rows], self._labels[rows]
+        return self._features["train"][rows], self._labels[rows]
 
     @torch.no_grad()
     def logits(self, split: str) -> Tensor:
-        logits: Tensor = self.network(self._held_out[split])
+        logits: Tensor = self.network(self._features[split])
         return logits.float().cpu()
 
 

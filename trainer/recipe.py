@@ -102,10 +102,10 @@ class Recipe:
                 raise ValueError(
                     f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
                 )
-        if self.frozen and self.crop_padding_px:
+        if self.frozen and (self.crop_padding_px or self.flip):
             raise ValueError(
-                "a frozen recipe reads features computed once, so it takes no crops: "
-                "set crop_padding_px to 0"
+                "a frozen recipe reads features computed once, so it takes no augmentation: "
+                "set crop_padding_px to 0 and flip to False"
             )
 
     @property
@@ -163,9 +163,10 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         sgd_full={
-            "epochs": 25,
+            "epochs": 16,
             "batch_size": 16,
             "schedule": "cooldown",
+            "weight_decay": 0.01,
             "batch_norm_momentum": 0.01,
             "crop_padding_px": 4,
         },
@@ -176,13 +177,13 @@ PRESETS: dict[str, dict[str, Recipe]] = {
             "warmup_fraction": 0.05,
             "crop_padding_px": 4,
         },
-        frozen={"epochs": 40, "batch_size": 128, "schedule": "cosine"},
+        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine", "flip": False},
     ),
     "report": _recipes(
         "report",
         sgd_full={"epochs": 20, "batch_size": 16, "crop_padding_px": 4},
         adam_full={"epochs": 20, "batch_size": 64, "crop_padding_px": 4},
-        frozen={"epochs": 20, "batch_size": 128},
+        frozen={"epochs": 20, "batch_size": 128, "flip": False},
     ),
 }
 RECIPE_NAMES = tuple(PRESETS["default"])

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
@@ -54,9 +55,10 @@ def test_bad_values_are_refused_by_name(field: str, value: object) -> None:
         dataclasses.replace(PRESETS["default"]["sgd_full"], **{field: value})
 
 
-def test_crops_and_frozen_features_contradict() -> None:
+@pytest.mark.parametrize("change", [{"crop_padding_px": 4}, {"flip": True}])
+def test_augmentation_and_frozen_features_contradict(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="crop_padding_px"):
-        dataclasses.replace(PRESETS["default"]["sgd_frozen"], crop_padding_px=4)
+        dataclasses.replace(PRESETS["default"]["sgd_frozen"], **change)
 
 
 def test_recipe_survives_json() -> None:
