@@ -36,7 +36,7 @@ CANDIDATES: dict[str, list[dict[str, Any]]] = {
         {**SHORT_FULL, "batch_size": 32},
         {**SHORT_FULL, "batch_size": 64},
         {**SHORT_FULL, "batch_size": 16, "schedule": "cosine"},
-        {**SHORT_FULL, "batch_size": 16, "weight_decay": 0.0},
+        {**SHORT_FULL, "batch_size": 16, "weight_decay": 0.01},
     ],
     "adam_full": [
         {**SHORT_FULL, "batch_size": 64},

@@ -21,7 +21,7 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 """Channel mean and standard deviation of ImageNet for pixels in 0..1, the normalisation
 torchvision's ImageNet weights were trained with (`ResNet18_Weights.IMAGENET1K_V1.transforms()`)."""
 
-COOLDOWN_FRACTION = 0.2
+COOLDOWN_FRACTION = 0.5
 
 NATIVE_PX = 32
 """Side of a CIFAR-10 image in pixels."""
@@ -52,7 +52,7 @@ class Recipe:
     """Images a step, over all processes."""
     schedule: str = "constant"
     """`constant`; `cosine` (to zero at the last step); or `cooldown` (constant, then linearly
-    to zero over the last fifth of the steps)."""
+    to zero over the second half of the steps)."""
     warmup_fraction: float = 0.0
     """Share of all steps over which the learning rate rises linearly from zero."""
     weight_decay: float = 0.0
@@ -133,7 +133,7 @@ class Recipe:
         """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.
 
         The cosine is SGDR's without restarts (Loshchilov and Hutter, arXiv:1608.03983); the
-        cooldown of a fifth is the shape Haegele et al. (arXiv:2405.18392) found to match it.
+        cooldown is that of Haegele et al. (arXiv:2405.18392), over `COOLDOWN_FRACTION`.
         """
         warmup_steps = self.warmup_fraction * total_steps
         if step < warmup_steps:
@@ -163,10 +163,9 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         sgd_full={
-            "epochs": 16,
+            "epochs": 25,
             "batch_size": 16,
             "schedule": "cooldown",
-            "weight_decay": 0.01,
             "batch_norm_momentum": 0.01,
             "crop_padding_px": 4,
         },
