@@ -263,7 +263,12 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
             help=f"some of {', '.join(RECIPE_NAMES)}, separated by commas",
         )
 
-    command = add("train", train, train.__doc__ or "", "--only sgd_full --epochs 2 --out runs/try")
+    command = add(
+        "train",
+        train,
+        "Train the recipes in turn; write checkpoints, events and a report.",
+        "--only sgd_full --epochs 2 --out runs/try",
+    )
     add_only(command)
     command.add_argument(
         "--preset",
@@ -272,10 +277,12 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
         help="'default' is tuned for accuracy; 'report' keeps the learning rate constant "
         "for 20 epochs at 32 px (default: default)",
     )
-    command.add_argument("--epochs", type=int, metavar="N")
+    command.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     command.add_argument("--image-px", type=int, metavar="PX", help="input side, 32 to 224")
     command.add_argument("--batch-size", type=int, metavar="N", help="images a step")
-    command.add_argument("--seed", type=int, metavar="N")
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="of the last layer, the order and the augmentation"
+    )
     command.add_argument(
         "--backbone",
         type=Path,
@@ -305,19 +312,26 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
         help="seconds between saved states (default: 60)",
     )
 
-    command = add("evaluate", evaluate, evaluate.__doc__ or "", "--only adam_full")
+    command = add(
+        "evaluate",
+        evaluate,
+        "Recompute the recorded test figures; exit with 1 if one differs.",
+        "--only adam_full",
+    )
     add_checkpoints(command)
     add_only(command)
     add_data(command)
 
-    command = add("predict", predict, predict.__doc__ or "", "cat.jpg --top 3")
+    command = add("predict", predict, "Classify pictures with the four models.", "cat.jpg --top 3")
     command.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     add_checkpoints(command)
     command.add_argument("--crop", choices=("centre", "fit"), default="centre")
     command.add_argument("--top", type=int, default=3, metavar="N", help="classes shown")
     command.add_argument("--json", action="store_true", help="all ten probabilities as JSON")
 
-    command = add("report", report, report.__doc__ or "", "--html report.html")
+    command = add(
+        "report", report, "Write the report of a folder of checkpoints.", "--html report.html"
+    )
     add_checkpoints(command)
     command.add_argument("--out", type=Path, default=Path("docs/report.md"), metavar="FILE")
     command.add_argument(

@@ -77,15 +77,15 @@ class Trainer:
         run = Run(recipe)
         try:
             with sample_resources(recipe.name, on_event, place.device):
-                self._fit(run, on_event, stop)
+                test = self._fit(run, on_event, stop)
         except Exception as error:
             on_event(RunFailed(recipe.name, reason=str(error), step=run.step))
             raise
         on_event(
             RunFinished(
                 recipe.name,
-                test_accuracy=run.history[-1]["test_accuracy"],
-                test_loss=run.history[-1]["test_loss"],
+                test_accuracy=test["accuracy"],
+                test_loss=test["loss"],
                 train_s=run.train_s,
                 seconds=run.seconds,
                 checkpoint=f"{recipe.name}.safetensors",
@@ -112,9 +112,11 @@ class Trainer:
             )
         return True
 
-    def _fit(self, run: Run, on_event: OnEvent, stop: StopRequest) -> None:
+    def _fit(self, run: Run, on_event: OnEvent, stop: StopRequest) -> dict[str, Any]:
+        """Trains and saves, and returns the test figures of the stored checkpoint."""
         recipe, place = run.recipe, self.placement
         world, device = place.world, place.device
+        run.start_clock()
         if recipe.batch_size % world.size:
             raise TrainingError(
                 f"batch size {recipe.batch_size} cannot be shared by {world.size} processes: "
@@ -156,7 +158,7 @@ class Trainer:
             )
         )
 
-        run.start_clock()
+        run.start_steps()
         while len(run.history) < recipe.epochs:
             epoch = len(run.history) + 1
             plan = plan_epoch(recipe, epoch, len(self.splits["train"]), device)
@@ -177,22 +179,22 @@ class Trainer:
                 optimizer.step()
                 run.count(loss, logits, labels)
 
-                if run.summary_due() or stop.signal:
+                epoch_ends = run.step == epoch * steps_per_epoch
+                if epoch_ends or run.summary_due() or stop.signal:
                     run.raise_if_not_finite()
                     on_event(run.summarise(steps_per_epoch, learning_rate, world))
                 if world.size == 1 and (run.save_due(place.save_every_s) or stop.signal):
                     self._save_state(run)
                 if stop.signal:
                     raise Interrupted(f"stopped by {stop.signal.name} after step {run.step}")
-            run.raise_if_not_finite()
-            run.tick(training=True)
             self._finish_epoch(run, examples, steps_per_epoch)
             on_event(EpochFinished(recipe.name, epochs=recipe.epochs, **run.history[-1]))
             if world.size > 1 and world.writes:
                 self._save_state(run)
 
-        self._save_checkpoint(run, model, initial)
+        test = self._save_checkpoint(run, model, initial)
         run.tick(training=False)
+        return test
 
     def _examples(self, recipe: Recipe, model: ResNet) -> Examples:
         place = self.placement
@@ -257,8 +259,10 @@ class Trainer:
         run.loss_sum.zero_()
         run.correct_sum.zero_()
 
-    def _save_checkpoint(self, run: Run, model: ResNet, initial: dict[str, Tensor]) -> None:
-        """Writes the checkpoint, its figures measured on the weights as stored."""
+    def _save_checkpoint(
+        self, run: Run, model: ResNet, initial: dict[str, Tensor]
+    ) -> dict[str, Any]:
+        """Writes the checkpoint, and returns its test figures, measured on the stored weights."""
         recipe, place = run.recipe, self.placement
         weights = checkpoint.to_stored(restore_padding(model, recipe.image_px, initial))
         checkpoint.verify_weights(weights, recipe.name)
@@ -268,8 +272,11 @@ class Trainer:
             )
             for name in ("validation", "test")
         }
+        figures = {
+            name: describe_figures(logits[name], self.splits[name].labels) for name in logits
+        }
         if not place.world.writes:
-            return
+            return figures["test"]
         record = {
             "format": checkpoint.RECORD_FORMAT,
             "name": recipe.name,
@@ -284,8 +291,7 @@ class Trainer:
             },
             "backbone": {"name": self.backbone.name, "sha256": self.backbone.sha256},
             "history": run.history,
-            "validation": describe_figures(logits["validation"], self.splits["validation"].labels),
-            "test": describe_figures(logits["test"], self.splits["test"].labels),
+            **figures,
             "energy_threshold": metrics.energy_threshold(logits["validation"]),
             "precision": place.precision,
             "processes": place.world.size,
@@ -308,6 +314,7 @@ class Trainer:
             record,
         )
         checkpoint.drop_states(place.folder, recipe.name)
+        return figures["test"]
 
 
 def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

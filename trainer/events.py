@@ -80,7 +80,7 @@ class EpochFinished(Event):
     train_s: float
     """Seconds spent on the epoch's steps, evaluation and saving left out."""
     seconds: float
-    """Wall seconds of the epoch, evaluation included."""
+    """Wall seconds of the epoch, evaluation included; in the first, preparation too."""
 
 
 @dataclass(frozen=True)

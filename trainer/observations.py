@@ -124,7 +124,7 @@ def _observe_freezing(records: Records) -> list[str]:
         verb = "cost" if lost > 0 else "gained"
         sentences.append(
             f"Freezing the backbone {verb} {points(lost)} of test accuracy (`{full}` against "
-            f"`{frozen}`); the frozen run's training steps took "
+            f"`{frozen}`); once the backbone's features were computed, the frozen run's steps took "
             + (f"{faster:,.0f} times less time." if faster >= 2 else "about as long.")
         )
     return sentences

@@ -39,8 +39,12 @@ class Run:
         self.last_save_s = 0.0
 
     def start_clock(self) -> None:
-        """Starts counting, from what a resumed state had counted."""
+        """Starts counting, before anything is prepared."""
         self._now = time.monotonic()
+
+    def start_steps(self) -> None:
+        """Counts the preparation, which may have added a resumed state's times."""
+        self.tick(training=False)
         self._summarised_s = self.last_save_s = self.seconds
         self._first_train_s, self._first_step = self.train_s, self.step
 
@@ -150,4 +154,5 @@ class Run:
         self.loss_sum.copy_(tensors["loss_sum"])
         self.correct_sum.copy_(tensors["correct_sum"])
         self.step, self.history = info["step"], info["history"]
-        self.train_s, self.seconds = info["train_s"], info["seconds"]
+        self.train_s += info["train_s"]
+        self.seconds += info["seconds"]
