@@ -117,21 +117,18 @@ def over_images(
 ) -> Tensor:
     """Applies `network` to `images (N, 3, 32, 32)` uint8 in batches, normalised, in float32.
 
-    With several processes each does its share of the batches, and all get all rows.
+    With several processes each does its share, and all get all rows.
 
     Returns:
         `(N, K)` float32 on the images' device, in the images' order.
     """
     world = world or World()
-    batches = images.split(EVALUATION_BATCH)
-    mine = {
-        index: network(normalise(batches[index], image_px)).float()
-        for index in range(world.rank, len(batches), world.size)
-    }
+    share = images.tensor_split(world.size)[world.rank]
+    batches = share.split(EVALUATION_BATCH)
+    mine = torch.cat([network(normalise(batch, image_px)).float() for batch in batches])
     if world.size == 1:
-        return torch.cat(list(mine.values()))
-    width = next(iter(mine.values())).shape[1]
-    rows = torch.zeros(len(images), width, device=images.device)
-    for index, values in mine.items():
-        rows[index * EVALUATION_BATCH :][: len(values)] = values
+        return mine
+    rows = torch.zeros(len(images), mine.shape[1], device=images.device)
+    first = sum(len(before) for before in images.tensor_split(world.size)[: world.rank])
+    rows[first : first + len(mine)] = mine
     return world.sum(rows)
