@@ -1,8 +1,8 @@
 """Ours against a plain PyTorch script, in turn in one run:
 `python -m bench.training --backbone FILE`, about ten minutes on two cores.
 
-Both train recipes of preset `report` on the embedded sample repeated (`--copies`) as PNG
-files in class folders, evaluate after every epoch, and run as processes of their own. Writes
+Both train recipes of preset `report` on the embedded sample, repeated, as PNG files
+in class folders, evaluate after every epoch, and run as processes of their own. Writes
 docs/benchmarks.json and docs/benchmarks.md.
 """
 
@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,12 @@ from trainer.resources import describe_hardware
 RESULTS = Path("docs/benchmarks.json")
 PAGE = Path("docs/benchmarks.md")
 
-Side = Callable[[Path, Path], dict[str, Any]]
+CASES = (
+    ("sgd_full", ["sgd_full"], 1, 4),
+    ("adam_full", ["adam_full"], 1, 4),
+    ("both frozen recipes", ["sgd_frozen", "adam_frozen"], 20, 1),
+)
+"""Title, recipes, epochs, and how often each training image of the sample is taken."""
 
 
 def main() -> None:
@@ -37,7 +41,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", type=Path, required=True, metavar="FILE")
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
-    parser.add_argument("--copies", type=int, default=2, metavar="N")
     options = parser.parse_args()
     results: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
@@ -50,20 +53,17 @@ def main() -> None:
         "repeats": options.repeats,
         "cases": {},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        _write_folders(Path(folder), options.copies)
-        for title, recipes, epochs in (
-            ("sgd_full", ["sgd_full"], 1),
-            ("adam_full", ["adam_full"], 1),
-            ("both frozen recipes", ["sgd_frozen", "adam_frozen"], 20),
-        ):
-            runs = []
+    for title, recipes, epochs, copies in CASES:
+        runs = []
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            _write_folders(folder, copies)
             for _ in range(options.repeats):
-                plain = [_run_plain(Path(folder), options.backbone, n, epochs) for n in recipes]
-                ours = _run_ours(Path(folder), options.backbone, recipes, epochs)
+                plain = [_run_plain(folder, options.backbone, n, epochs) for n in recipes]
+                ours = _run_ours(folder, options.backbone, recipes, epochs)
                 runs.append({"plain": _joined(plain), "ours": ours})
                 print(title, runs[-1], flush=True)
-            results["cases"][title] = {"epochs": epochs, "runs": runs}
+        results["cases"][title] = {"epochs": epochs, "runs": runs}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     PAGE.write_text(_page(results))
 

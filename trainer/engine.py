@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import ResNet
 
 import trainer
@@ -131,7 +131,6 @@ class Trainer:
         run.total_steps = recipe.epochs * steps_per_epoch
 
         model = build_pretrained(self.backbone, recipe.seed)
-        initial = {name: value.clone() for name, value in model.state_dict().items()}
         prepare_for_training(model, recipe)
         model.to(device)
         examples = self._examples(recipe, model)
@@ -192,7 +191,7 @@ class Trainer:
             if world.size > 1 and world.writes:
                 self._save_state(run)
 
-        test = self._save_checkpoint(run, model, initial)
+        test = self._save_checkpoint(run, model)
         run.tick(training=False)
         return test
 
@@ -259,12 +258,11 @@ class Trainer:
         run.loss_sum.zero_()
         run.correct_sum.zero_()
 
-    def _save_checkpoint(
-        self, run: Run, model: ResNet, initial: dict[str, Tensor]
-    ) -> dict[str, Any]:
+    def _save_checkpoint(self, run: Run, model: ResNet) -> dict[str, Any]:
         """Writes the checkpoint, and returns its test figures, measured on the stored weights."""
         recipe, place = run.recipe, self.placement
-        weights = checkpoint.to_stored(restore_padding(model, recipe.image_px, initial))
+        weights = restore_padding(model, recipe.image_px, self.backbone.weights)
+        weights = checkpoint.to_stored(weights)
         checkpoint.verify_weights(weights, recipe.name)
         logits = {
             name: stored_logits(

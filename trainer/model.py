@@ -45,7 +45,7 @@ def load_backbone(path: Path | None = None) -> Backbone:
     if path is None:
         return _download_imagenet()
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = _file_sha256(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
@@ -61,7 +61,7 @@ def _download_imagenet() -> Backbone:
     try:
         tensors = weights.get_state_dict(progress=False, check_hash=True)
         file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = _file_sha256(file)
     except (OSError, RuntimeError) as error:
         raise BackboneError(
             "torchvision's ImageNet weights are not on this machine and could not be "
@@ -71,10 +71,20 @@ def _download_imagenet() -> Backbone:
     return Backbone(f"torchvision {weights}", digest, _strip_head(dict(tensors), str(weights)))
 
 
+def _file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        model = build_model()
     expected = {
         name: tensor
-        for name, tensor in build_model().state_dict().items()
+        for name, tensor in model.state_dict().items()
         if not name.startswith(HEAD_PREFIX)
     }
     weights = {
@@ -155,7 +165,7 @@ def restore_padding(model: ResNet, image_px: int, weights: dict[str, Tensor]) ->
     """Completes a trimmed model's state dict with the untouched taps of `weights`.
 
     Args:
-        weights: the full state dict the model was trimmed from.
+        weights: those the model was trimmed from, whole; its last layer is not needed.
 
     Returns:
         A state dict of torchvision's `resnet18`, sharing no memory with the model.
