@@ -23,26 +23,14 @@ from trainer.stop import StopRequest
 RESULTS = Path("docs/choices.json")
 PAGE = Path("docs/choices.md")
 
-SHORT_FULL: dict[str, Any] = {"epochs": 1}
 FROZEN: list[dict[str, Any]] = [
     {"epochs": 20, "batch_size": 128},
     {"epochs": 40, "batch_size": 128},
-    {"epochs": 20, "batch_size": 512},
     {"epochs": 20, "batch_size": 128, "schedule": "constant"},
 ]
 CANDIDATES: dict[str, list[dict[str, Any]]] = {
-    "sgd_full": [
-        {**SHORT_FULL, "batch_size": 16},
-        {**SHORT_FULL, "batch_size": 32},
-        {**SHORT_FULL, "batch_size": 64},
-        {**SHORT_FULL, "batch_size": 16, "schedule": "cosine"},
-        {**SHORT_FULL, "batch_size": 16, "weight_decay": 0.01},
-    ],
-    "adam_full": [
-        {**SHORT_FULL, "batch_size": 64},
-        {**SHORT_FULL, "batch_size": 128},
-        {**SHORT_FULL, "batch_size": 64, "warmup_fraction": 0.0},
-    ],
+    "sgd_full": [{"epochs": 1, "batch_size": size} for size in (16, 32, 64)],
+    "adam_full": [{"epochs": 1, "batch_size": size} for size in (64, 128)],
     "sgd_frozen": FROZEN,
     "adam_frozen": FROZEN,
 }

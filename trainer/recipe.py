@@ -27,12 +27,16 @@ NATIVE_PX = 32
 """Side of a CIFAR-10 image in pixels."""
 
 
+class RecipeError(ValueError):
+    """A recipe's field is out of range or two contradict. The message says which."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a fine-tuning run, apart from the data and the backbone.
 
     Raises:
-        ValueError: at construction, when a field is out of range or two contradict.
+        RecipeError: at construction, when a field is out of range or two contradict.
     """
 
     name: str
@@ -78,9 +82,9 @@ class Recipe:
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and lowest <= value <= highest):
-                raise ValueError(f"{name} must lie in {lowest:g}..{highest:g}, not {value!r}")
+                raise RecipeError(f"{name} must lie in {lowest:g}..{highest:g}, not {value!r}")
         if self.learning_rate == 0 or self.momentum == 1:
-            raise ValueError("learning_rate must be above 0 and momentum below 1")
+            raise RecipeError("learning_rate must be above 0 and momentum below 1")
         for name, lowest_int, highest_int in (
             ("epochs", 1, 1000),
             ("batch_size", 2, 10_000),
@@ -90,7 +94,7 @@ class Recipe:
         ):
             count = getattr(self, name)
             if type(count) is not int or not lowest_int <= count <= highest_int:
-                raise ValueError(
+                raise RecipeError(
                     f"{name} must be a whole number in {lowest_int}..{highest_int}, not {count!r}"
                 )
         for name, allowed in (
@@ -99,11 +103,11 @@ class Recipe:
             ("schedule", ("constant", "cosine", "cooldown")),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(
+                raise RecipeError(
                     f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
                 )
         if self.frozen and (self.crop_padding_px or self.flip):
-            raise ValueError(
+            raise RecipeError(
                 "a frozen recipe reads features computed once, so it takes no augmentation: "
                 "set crop_padding_px to 0 and flip to False"
             )
@@ -122,12 +126,12 @@ class Recipe:
         """Builds a recipe from `as_dict`'s result, refusing unknown or missing fields.
 
         Raises:
-            ValueError: a field is unknown, missing or out of range.
+            RecipeError: a field is unknown, missing or out of range.
         """
         try:
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"not a recipe: {error}") from error
+            raise RecipeError(f"not a recipe: {error}") from error
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.

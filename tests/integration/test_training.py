@@ -281,6 +281,14 @@ def test_full_disk_ends_the_run_with_the_reason(tmp_path: Path, run_trainer: Run
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["events.jsonl"]
 
 
+def test_unusable_folder_is_said(tmp_path: Path, run_trainer: Run) -> None:
+    (tmp_path / "file").write_text("in the way")
+    run = run_trainer("train", *COMMON, "--only", "sgd_frozen", "--out", tmp_path / "file" / "run")
+    assert run.returncode == 1
+    assert "choose another folder" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trainer")
 
 
