@@ -23,7 +23,7 @@ def test_documented_commands_parse() -> None:
     found = re.findall(r"^(?:torchrun.*?|python) -m trainer (.+)$", all_text(), re.MULTILINE)
     assert len(found) >= 6
     for line in found:
-        parser.parse_args(shlex.split(line, comments=True))
+        parser.parse_args(shlex.split(line, comments=True) or ["train"])
 
 
 def test_documented_targets_exist() -> None:
