@@ -29,8 +29,8 @@ RESULTS = Path("docs/benchmarks.json")
 PAGE = Path("docs/benchmarks.md")
 
 CASES = (
-    ("sgd_full", ["sgd_full"], 1, 4),
-    ("adam_full", ["adam_full"], 1, 4),
+    ("sgd_full", ["sgd_full"], 1, 2),
+    ("adam_full", ["adam_full"], 1, 2),
     ("both frozen recipes", ["sgd_frozen", "adam_frozen"], 20, 1),
 )
 """Title, recipes, epochs, and how often each training image of the sample is taken."""
