@@ -4,8 +4,8 @@ A finished recipe leaves three files, the contract between trainer and app:
 
 * `<recipe>.safetensors`: torchvision's `resnet18(num_classes=10)` state dict, weights fp16,
   BatchNorm statistics fp32, with text metadata (`describe`).
-* `<recipe>.predictions.safetensors`: `probabilities (N, 10)` fp16 on the test images, in
-  the data set's order.
+* `<recipe>.predictions.safetensors`: `probabilities (N, 10)` fp32 and `labels (N,)` uint8 of
+  the test images, in the data set's order.
 * `<recipe>.json`: the record (history, figures, recipe, hashes of the two files above). It
   is written last: a set without it, or whose hashes differ, was not finished.
 
@@ -52,26 +52,40 @@ class Checkpoint:
     """The .json file."""
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """A checkpoint's recorded answers on the test images, in the data set's order."""
+
+    probabilities: Tensor
+    """`(N, 10)` float32."""
+    labels: Tensor
+    """`(N,)` int64, the true classes."""
+
+
 def save_checkpoint(
     folder: Path,
     name: str,
     weights: dict[str, Tensor],
     metadata: dict[str, str],
-    probabilities: Tensor,
+    predictions: Predictions,
     record: dict[str, Any],
 ) -> None:
     """Writes a recipe's three files, replacing older ones, the record last.
 
     Args:
         weights: torchvision's state dict in its stored dtypes (`to_stored`).
-        probabilities: `(N, 10)` on the test images.
         record: the record without `weights_sha256` and `predictions_sha256`, added here.
 
     Raises:
         OSError: the disk is full or read-only; the old files are then intact.
     """
     weights_bytes = safetensors.torch.save(weights, metadata)
-    predictions_bytes = safetensors.torch.save({"probabilities": probabilities.half().cpu()})
+    predictions_bytes = safetensors.torch.save(
+        {
+            "probabilities": predictions.probabilities.float().cpu(),
+            "labels": predictions.labels.to(torch.uint8).cpu(),
+        }
+    )
     record = {
         **record,
         "weights_sha256": _sha256(weights_bytes),
@@ -122,8 +136,8 @@ def load_record(folder: Path, name: str) -> dict[str, Any]:
     return record
 
 
-def load_probabilities(folder: Path, record: dict[str, Any]) -> Tensor:
-    """Reads a checkpoint's recorded test probabilities, `(N, 10)` float32.
+def load_predictions(folder: Path, record: dict[str, Any]) -> Predictions:
+    """Reads a checkpoint's recorded answers on the test images.
 
     Raises:
         CheckpointError: the file is missing or damaged.
@@ -132,8 +146,8 @@ def load_probabilities(folder: Path, record: dict[str, Any]) -> Tensor:
     content = _read(folder / name)
     if _sha256(content) != record["predictions_sha256"]:
         raise CheckpointError(f"{name} is damaged: its hash is not the recorded one.")
-    probabilities: Tensor = safetensors.torch.load(content)["probabilities"]
-    return probabilities.float()
+    tensors = safetensors.torch.load(content)
+    return Predictions(tensors["probabilities"], tensors["labels"].long())
 
 
 def to_stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -154,8 +154,8 @@ def predict(options: argparse.Namespace) -> int:
             status = 1
             continue
         results[str(path)] = {
-            name: dict(zip(CLASSES, logits.softmax(dim=0).tolist(), strict=True))
-            for name, logits in quartet.classify(pixels).items()
+            name: dict(zip(CLASSES, logits[0].softmax(dim=0).tolist(), strict=True))
+            for name, logits in quartet.classify(torch.from_numpy(pixels)[None]).logits.items()
         }
     if options.json:
         print(json.dumps(results, indent=1))

@@ -84,7 +84,7 @@ def load_dataset(data_dir: Path | None = None, sample: bool = False) -> Dataset:
         source = _download_from_hub()
     files = _find_files(source)
     digest = _digest(files, source)
-    cache = _cache_dir() / f"cifar10-{digest[:32]}.safetensors"
+    cache = _cache_path(digest)
     splits = _read_cache(cache)
     if splits is None:
         splits = {split: _decode_split(split, files[split]) for split in SPLITS}
@@ -96,6 +96,17 @@ def load_dataset(data_dir: Path | None = None, sample: bool = False) -> Dataset:
         train=splits["train"],
         test=splits["test"],
     )
+
+
+def load_cached_dataset(digest: str) -> Dataset | None:
+    """The full data set of this digest from the user's cache, or None where it is not there.
+
+    Reads nothing else and fetches nothing.
+    """
+    splits = _read_cache(_cache_path(digest))
+    if splits is None:
+        return None
+    return Dataset("CIFAR-10", digest, train=splits["train"], test=splits["test"])
 
 
 def load_sample_rows() -> Tensor:
@@ -251,6 +262,10 @@ def _cache_dir() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quartet"
+
+
+def _cache_path(digest: str) -> Path:
+    return _cache_dir() / f"cifar10-{digest[:32]}.safetensors"
 
 
 def _content_hash(tensors: dict[str, Tensor]) -> str:

@@ -308,7 +308,7 @@ class Trainer:
             recipe.name,
             weights,
             checkpoint.describe(record),
-            logits["test"].softmax(dim=1),
+            checkpoint.Predictions(logits["test"].softmax(dim=1), self.splits["test"].labels),
             record,
         )
         checkpoint.drop_states(place.folder, recipe.name)

@@ -84,7 +84,7 @@ def _draw_predictions(folder: Path, records: Records) -> bytes:
     for name, record in records.items():
         whole = record["data"]["digest"] != sample.digest
         rows = load_sample_rows()[chosen] if whole else torch.tensor(chosen)
-        probabilities = checkpoint.load_probabilities(folder, record)
+        probabilities = checkpoint.load_predictions(folder, record).probabilities
         predicted[name] = probabilities[rows].argmax(dim=1).tolist()
     return plots.plot_predictions(
         sample.test.images[chosen].numpy(), sample.test.labels[chosen].tolist(), predicted

@@ -61,7 +61,7 @@ def test_documented_lines_reproduce_recorded_predictions(
     )
     with torch.no_grad():
         probabilities = scope["model"](prepare(sample.test.images)).softmax(dim=1)
-    recorded = checkpoint.load_probabilities(CHECKPOINTS, shipped.record)
+    recorded = checkpoint.load_predictions(CHECKPOINTS, shipped.record).probabilities
     assert recorded.shape == (10_000, 10)
     assert torch.allclose(probabilities, recorded[load_sample_rows()], atol=2e-3)
 

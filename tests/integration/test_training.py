@@ -72,9 +72,12 @@ def test_record_holds_the_contract(finished: Path) -> None:
     assert test["accuracy"] == confusion.diagonal().sum().item() / 500
     assert test["per_class_accuracy"] == (confusion.diagonal().double() / 50).tolist()
     assert len(record["history"]) == 2
-    probabilities = checkpoint.load_probabilities(finished, record)
+    predictions = checkpoint.load_predictions(finished, record)
+    probabilities = predictions.probabilities
     assert probabilities.shape == (500, 10)
-    assert torch.allclose(probabilities.sum(dim=1), torch.ones(500), atol=5e-3)
+    assert torch.allclose(probabilities.sum(dim=1), torch.ones(500))
+    right = probabilities.argmax(dim=1) == predictions.labels
+    assert right.double().mean().item() == pytest.approx(record["test"]["accuracy"])
     assert {
         "format", "recipe", "preset", "image_px", "mean", "std", "classes", "backbone",
         "backbone_sha256", "epochs", "seed", "test_accuracy", "versions", "date",

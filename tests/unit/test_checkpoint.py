@@ -29,8 +29,8 @@ def saved(tmp_path: Path) -> Path:
 
 def save(folder: Path, weights: dict[str, torch.Tensor]) -> None:
     record: dict[str, Any] = {"format": checkpoint.RECORD_FORMAT, "name": NAME}
-    probabilities = torch.full((5, 10), 0.1)
-    checkpoint.save_checkpoint(folder, NAME, weights, {"format": "pt"}, probabilities, record)
+    predictions = checkpoint.Predictions(torch.full((5, 10), 0.1), torch.arange(5))
+    checkpoint.save_checkpoint(folder, NAME, weights, {"format": "pt"}, predictions, record)
 
 
 def rehash(folder: Path) -> None:
@@ -48,7 +48,9 @@ def test_checkpoint_comes_back_as_saved(saved: Path) -> None:
     assert all(torch.equal(loaded.weights[name], weights[name]) for name in weights)
     assert loaded.weights["conv1.weight"].dtype == torch.float16
     assert loaded.weights["bn1.running_var"].dtype == torch.float32
-    assert checkpoint.load_probabilities(saved, loaded.record).shape == (5, 10)
+    predictions = checkpoint.load_predictions(saved, loaded.record)
+    assert predictions.probabilities.shape == (5, 10)
+    assert predictions.labels.tolist() == [0, 1, 2, 3, 4]
     assert sorted(path.name for path in saved.iterdir()) == [
         f"{NAME}.json",
         f"{NAME}.predictions.safetensors",
@@ -74,7 +76,7 @@ def test_damage_of_each_kind_is_named(saved: Path, suffix: str, damage: str) -> 
         path.write_bytes(content)
 
     def load() -> None:
-        checkpoint.load_probabilities(saved, checkpoint.load_checkpoint(saved, NAME).record)
+        checkpoint.load_predictions(saved, checkpoint.load_checkpoint(saved, NAME).record)
 
     with pytest.raises(CheckpointError, match=NAME):
         load()
