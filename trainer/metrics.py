@@ -8,6 +8,10 @@ from torch import Tensor
 
 from trainer.recipe import CLASSES
 
+ACCEPTED_FRACTION = 0.95
+"""Share of familiar images that `energy_threshold` takes for such: the operating point of
+Liu et al. (see `energy`)."""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -71,13 +75,12 @@ def energy(logits: Tensor) -> Tensor:
     return -torch.logsumexp(logits.double(), dim=1)
 
 
-def energy_threshold(logits: Tensor, accepted_fraction: float = 0.95) -> float:
-    """Energy below which `accepted_fraction` of these in-distribution images lie.
+def energy_threshold(logits: Tensor) -> float:
+    """Energy below which `ACCEPTED_FRACTION` of these in-distribution images lie.
 
-    The 95 % is the operating point of Liu et al. (above). Give validation logits: the test
-    split only measures.
+    Give validation logits: the test split only measures.
     """
-    return energy(logits).quantile(accepted_fraction).item()
+    return energy(logits).quantile(ACCEPTED_FRACTION).item()
 
 
 def most_confused(confusion: Tensor, count: int) -> list[tuple[int, int, int]]:

@@ -4,7 +4,9 @@ Every function takes records (`checkpoint.load_record`) by recipe name and retur
 one that lacks a model it compares returns none.
 """
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from trainer.recipe import CLASSES
 
 Records = dict[str, dict[str, Any]]
 
+REFERENCE_FILE = Path(__file__).parent / "reference_report.json"
+"""The reference experiment's published figures."""
 CONVERGED_WITHIN = 0.01
 """A run has converged once its test accuracy is within one point of its own best."""
 PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
@@ -220,6 +224,12 @@ def _conclude_reference(records: Records, reference: dict[str, Any]) -> list[str
     if below:
         sentences.append(f"Not above the reference experiment's best: {_join(below)}.")
     return sentences
+
+
+def load_reference() -> dict[str, Any]:
+    """The reference experiment's figures: per recipe best and final accuracy in percent."""
+    reference: dict[str, Any] = json.loads(REFERENCE_FILE.read_text())
+    return reference
 
 
 def reference_accuracy(reference: dict[str, Any], name: str) -> float:

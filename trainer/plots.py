@@ -10,15 +10,9 @@ from matplotlib.ticker import MaxNLocator
 
 from trainer.events import ResourceSample
 from trainer.observations import Records
+from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 
-COLOURS = {
-    "sgd_full": "#0072b2",
-    "adam_full": "#d55e00",
-    "sgd_frozen": "#56b4e9",
-    "adam_frozen": "#e69f00",
-}
-"""Okabe and Ito's palette, safe for colour-blind readers: optimizer by hue, frozen paler."""
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 
 

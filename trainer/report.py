@@ -15,21 +15,14 @@ from trainer.observations import (
     Records,
     best_epoch,
     conclude,
+    load_reference,
     observe,
     reference_accuracy,
 )
 from trainer.progress import format_duration
 from trainer.recipe import CLASSES, RECIPE_NAMES, Recipe
 
-REFERENCE_FILE = Path(__file__).parent / "reference_report.json"
-"""The reference experiment's published figures."""
 _OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
-
-
-def load_reference() -> dict[str, Any]:
-    """The reference experiment's figures: per recipe best and final accuracy in percent."""
-    reference: dict[str, Any] = json.loads(REFERENCE_FILE.read_text())
-    return reference
 
 
 def write_report(folder: Path, out: Path, html: Path | None = None) -> None:

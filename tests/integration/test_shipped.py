@@ -11,9 +11,8 @@ from torchvision import transforms
 from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.data import Dataset, load_sample_rows
-from trainer.observations import reference_accuracy
+from trainer.observations import load_reference, reference_accuracy
 from trainer.recipe import RECIPE_NAMES
-from trainer.report import load_reference
 
 
 @pytest.fixture(params=RECIPE_NAMES)

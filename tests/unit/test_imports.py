@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"recipe"},
+    {"recipe", "palette"},
     {"events", "metrics", "picture"},
     {"data", "model", "augment", "distributed", "resources", "stop"},
     {"checkpoint", "examples", "progress", "observations"},

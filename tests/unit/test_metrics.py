@@ -40,7 +40,7 @@ def test_energy_is_low_where_evidence_is_high() -> None:
 
 def test_energy_threshold_accepts_the_stated_share(generator: torch.Generator) -> None:
     logits = torch.randn(2000, 10, generator=generator)
-    threshold = metrics.energy_threshold(logits, 0.95)
+    threshold = metrics.energy_threshold(logits)
     assert (metrics.energy(logits) <= threshold).double().mean().item() == pytest.approx(
         0.95, abs=1e-3
     )

@@ -1,0 +1,112 @@
+"""`build_app()`: the tabs under one roof, and what guards the server."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.exceptions import InvalidPathError
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from demo import text, views
+from demo.gallery import Gallery
+from demo.models import Models
+from demo.tabs.about import create_about_tab
+from demo.tabs.accuracy import create_accuracy_tab
+from demo.tabs.compare import create_compare_tab
+from trainer.picture import MAX_BYTES
+
+CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+STYLE = Path(__file__).parent / "style.css"
+WAITING = 256
+"""Requests in the queue before further ones are told that it is full."""
+UPLOADS_KEPT_S = 3600
+
+
+class GuardedBlocks(gr.Blocks):
+    """Blocks whose endpoints take uploaded files only.
+
+    Gradio would fetch a file given as an address, from our machine, and names server paths when
+    it refuses one.
+    """
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any
+    ) -> list[Any]:
+        """Refuses foreign addresses and paths before anything is read."""
+        if _names_address(inputs):
+            raise gr.Error(text.FOREIGN_FILE, print_exception=False)
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except InvalidPathError as error:
+            raise gr.Error(text.NOT_UPLOADED, print_exception=False) from error
+
+
+class NoForeignFiles:
+    """ASGI middleware: refuses Gradio's streaming of foreign addresses from our origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        _, is_file, name = path.partition("/file=")
+        if is_file and "://" in name.replace(":/", "://"):
+            await PlainTextResponse(text.FOREIGN_FILE, 403)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def build_app(checkpoints: Path | None = None) -> gr.Blocks:
+    """Loads the models and draws every tab; `launch(**launch_options())` serves it.
+
+    Args:
+        checkpoints: default: the folder in `QUARTET_CHECKPOINTS`, else the shipped ones.
+
+    Raises:
+        CheckpointError: not one of the four models is usable.
+    """
+    models = Models(checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS))
+    data = next(iter(models.records.values()))["data"]
+    gallery = Gallery(data["digest"], data["test_count"])
+    app = GuardedBlocks(
+        title=text.TITLE, analytics_enabled=False, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)
+    )
+    with app:
+        gr.Markdown(f"# {text.TITLE}\n{text.TAGLINE}")
+        if models.faults:
+            gr.HTML(views.draw_faults(models.faults), elem_id="faults")
+        with gr.Tab(text.COMPARE_TAB):
+            create_compare_tab(models, gallery)
+        with gr.Tab(text.ACCURACY_TAB):
+            create_accuracy_tab(models, gallery)
+        with gr.Tab(text.ABOUT_TAB):
+            create_about_tab(models)
+    app.queue(max_size=WAITING)
+    return app
+
+
+def launch_options() -> dict[str, Any]:
+    """What `launch` needs beyond the app: looks, limits, and nothing open that need not be."""
+    system = ["system-ui", "sans-serif"]
+    return {
+        "theme": gr.themes.Default(font=system, font_mono=["ui-monospace", "monospace"]),
+        "css": STYLE.read_text(),
+        "max_file_size": MAX_BYTES,
+        "run_history": False,
+        "enable_monitoring": False,
+        "show_error": False,
+        "app_kwargs": {"middleware": [Middleware(NoForeignFiles)]},
+        "mcp_server": importlib.util.find_spec("mcp") is not None,
+    }
+
+
+def _names_address(value: Any) -> bool:
+    """True where a file in a request's data is given by an address to fetch."""
+    if isinstance(value, dict):
+        path = value.get("path")
+        return (isinstance(path, str) and "://" in path) or any(map(_names_address, value.values()))
+    return isinstance(value, list) and any(map(_names_address, value))

@@ -1,0 +1,121 @@
+"""The four models as the app uses them: loaded once, read-only, answering in batches."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from demo import text
+from demo.batching import Batcher
+from trainer.checkpoint import CheckpointError, Predictions, load_predictions
+from trainer.metrics import energy
+from trainer.predict import Quartet
+from trainer.recipe import CLASSES
+
+LARGEST_BATCH = 32
+"""Pictures computed together at most; bounds the memory of a batch."""
+
+
+class ModelAnswer(TypedDict):
+    """What one model says of a picture."""
+
+    answer: str
+    """The most probable class."""
+    probabilities: dict[str, float]
+    """Class to probability, 0..1, all ten."""
+    energy: float
+    """Energy score: the lower, the more evidence for some class."""
+    familiar: bool
+    """True where the energy is no higher than that of most validation images."""
+    seconds: float
+    """Time of the model's pass over its batch; the frozen pair shares one pass."""
+
+
+class Classification(TypedDict):
+    """What the models say of a picture."""
+
+    agreement: str
+    """One sentence: all agree, or who disagrees with whom."""
+    familiar: bool
+    """False where most models find it unlike CIFAR-10: probably none of the ten classes."""
+    models: dict[str, ModelAnswer]
+    """Recipe name to answer, for every model at hand."""
+    left_out: dict[str, str]
+    """Recipe name to the reason its model is missing."""
+
+
+class Models:
+    """The models of a folder of checkpoints."""
+
+    def __init__(self, folder: Path) -> None:
+        """Loads and verifies all that is there.
+
+        Raises:
+            CheckpointError: not one model is usable.
+        """
+        quartet = Quartet(folder)
+        self._quartet = quartet
+        self.records: dict[str, dict[str, Any]] = quartet.records
+        """Recipe name to record, of every usable model."""
+        self.faults: dict[str, str] = dict(quartet.faults)
+        """Recipe name to what is missing or damaged, in a sentence."""
+        self.predictions: dict[str, Predictions] = {}
+        """Recipe name to its recorded answers on the test images."""
+        for name, record in self.records.items():
+            try:
+                self.predictions[name] = load_predictions(folder, record)
+            except CheckpointError as error:
+                self.faults[name] = str(error)
+        self._batcher: Batcher[np.ndarray, Classification] = Batcher(
+            self._classify_batch, LARGEST_BATCH
+        )
+
+    def classify(self, pixels: np.ndarray) -> Classification:
+        """Asks every model about `pixels (3, 32, 32)` uint8. Safe to call from any thread."""
+        return self._batcher.ask(pixels)
+
+    def _classify_batch(self, pictures: Sequence[np.ndarray]) -> list[Classification]:
+        answers = self._quartet.classify(torch.from_numpy(np.stack(pictures)))
+        energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
+        shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}
+        return [
+            self._describe(
+                {name: share[i] for name, share in shares.items()},
+                {name: values[i] for name, values in energies.items()},
+                answers.seconds,
+            )
+            for i in range(len(pictures))
+        ]
+
+    def _describe(
+        self,
+        shares: dict[str, list[float]],
+        energies: dict[str, float],
+        seconds: dict[str, float],
+    ) -> Classification:
+        models: dict[str, ModelAnswer] = {}
+        for name, share in shares.items():
+            models[name] = ModelAnswer(
+                answer=CLASSES[share.index(max(share))],
+                probabilities=dict(zip(CLASSES, share, strict=True)),
+                energy=energies[name],
+                familiar=energies[name] <= self.records[name]["energy_threshold"],
+                seconds=seconds[name],
+            )
+        unfamiliar = sum(not model["familiar"] for model in models.values())
+        return Classification(
+            agreement=text.describe_agreement(
+                {name: model["answer"] for name, model in models.items()}
+            ),
+            familiar=2 * unfamiliar <= len(models),
+            models=models,
+            left_out=self.faults,
+        )
+
+
+def recorded_answers(models: Models) -> dict[str, Tensor]:
+    """Recipe name to the recorded predicted class `(N,)` int64 of every test image."""
+    return {name: p.probabilities.argmax(dim=1) for name, p in models.predictions.items()}

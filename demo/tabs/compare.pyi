@@ -1,0 +1,124 @@
+"""Compare: one picture, four models, side by side; and the same as an API."""
+
+import random
+from typing import Literal
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import FileData, ImageData
+from PIL import Image
+
+from demo import text, views
+from demo.gallery import Gallery, list_examples
+from demo.models import LARGEST_BATCH, Classification, Models, recorded_answers
+from demo.overlap import find_disagreements
+from demo.uploads import read_picture
+from trainer.picture import Crop, PictureError, to_pixels
+
+from gradio.events import Dependency
+
+class PictureInput(gr.Image):
+    """An image field that hands over the uploaded file itself.
+
+    `gr.Image` opens it before our code runs, without limits of size or format.
+    """
+
+    is_template = True  # the browser's part is gr.Image's
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """The path of the uploaded file."""
+        return payload.path if payload else None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def create_compare_tab(models: Models, gallery: Gallery) -> None:
+    """Draws the tab and its public endpoint `/classify`."""
+    disagreements = gallery.at_hand(find_disagreements(recorded_answers(models))).tolist()
+    first = gallery.image(disagreements[0]) if disagreements else gallery.split.images[0].numpy()
+    first_seen, first_result = _classify(models, gallery, first)
+
+    with gr.Row():
+        with gr.Column(scale=3, min_width=280):
+            picture = PictureInput(
+                _to_image(first),
+                format="png",
+                image_mode=None,
+                type="filepath",
+                label=text.PICTURE,
+                sources=["upload", "clipboard", "webcam"],
+                placeholder=text.PICTURE_HINT,
+                alt_text=text.PICTURE,
+                buttons=["fullscreen"],
+                height=300,
+                elem_id="picture",
+            )
+            gr.Markdown(text.LIMITS, elem_classes="q-note")
+        with gr.Column(scale=2, min_width=280):
+            seen = gr.HTML(first_seen, elem_id="seen")
+            crop = gr.Radio(text.CROP_CHOICES, value="centre", label=text.CROP)
+            disagree = gr.Button(text.DISAGREE_BUTTON, interactive=bool(disagreements))
+    result = gr.HTML(first_result, elem_id="result")
+    gr.Examples(
+        [[str(example.path)] for example in list_examples()],
+        inputs=[picture],
+        label=text.EXAMPLES,
+        examples_per_page=20,
+        api_visibility="private",
+    )
+    gr.Markdown(text.EXAMPLES_NOTE, elem_classes="q-note")
+
+    def on_picture(path: str | None, crop: Crop) -> tuple[str, str]:
+        if path is None:
+            return views.draw_seen(None), views.draw_message(text.NO_PICTURE)
+        try:
+            pixels = to_pixels(read_picture(path), crop)
+        except PictureError as error:
+            return views.draw_seen(None), views.draw_message(str(error), error=True)
+        return _classify(models, gallery, pixels)
+
+    def on_disagree() -> Image.Image:
+        return _to_image(gallery.image(random.choice(disagreements)))
+
+    gr.on(
+        [picture.change, crop.change],
+        on_picture,
+        [picture, crop],
+        [seen, result],
+        show_progress="hidden",
+        trigger_mode="always_last",
+        concurrency_limit=LARGEST_BATCH,
+        api_visibility="private",
+    )
+    disagree.click(on_disagree, None, picture, show_progress="hidden", api_visibility="private")
+
+    def classify(image: FileData, crop: Literal["centre", "fit"] = "centre") -> Classification:
+        """Classifies a picture with the four models: for each, all ten probabilities.
+
+        Args:
+            image: an uploaded JPEG, PNG, WebP, GIF or BMP file.
+            crop: `centre` takes the largest centred square, `fit` the whole picture on white.
+        """
+        if crop not in ("centre", "fit"):
+            raise gr.Error(text.BAD_CROP, print_exception=False)
+        path = image.get("path") if isinstance(image, dict) else None
+        if not isinstance(path, str):
+            raise gr.Error(text.NOT_UPLOADED, print_exception=False)
+        try:
+            return models.classify(to_pixels(read_picture(path), crop))
+        except PictureError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    gr.api(classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
+
+
+def _classify(models: Models, gallery: Gallery, pixels: np.ndarray) -> tuple[str, str]:
+    truth = gallery.find_truth(pixels)
+    return views.draw_seen(pixels), views.draw_result(models.classify(pixels), truth)
+
+
+def _to_image(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels.transpose(1, 2, 0))

@@ -1,0 +1,280 @@
+"""Every sentence a user reads, and the words for recipes and figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from demo.overlap import Overlap
+from trainer.metrics import ACCEPTED_FRACTION
+from trainer.picture import FORMAT_NAMES, MAX_BYTES, MAX_PIXELS
+from trainer.recipe import CLASSES
+
+TITLE = "Quartet"
+TAGLINE = (
+    "One ResNet-18, fine-tuned on CIFAR-10 in four ways: SGD or Adam, all layers or only the last. "
+    "See what that choice does."
+)
+LABELS = {
+    "sgd_full": "SGD, all layers",
+    "adam_full": "Adam, all layers",
+    "sgd_frozen": "SGD, last layer",
+    "adam_frozen": "Adam, last layer",
+}
+"""Recipe name to the model's name on screen."""
+
+COMPARE_TAB, ACCURACY_TAB, ABOUT_TAB = "Compare", "Accuracy", "About"
+
+PICTURE = "Your picture"
+PICTURE_HINT = "# Drop a picture here\nor click to choose one"
+CROP = "What of it the models see"
+CROP_CHOICES = [("the centre square", "centre"), ("all of it, on white", "fit")]
+DISAGREE_BUTTON = "An image they disagree on"
+CLASSIFY_BUTTON = "Classify"
+EXAMPLES = "Or try one of these"
+EXAMPLES_NOTE = (
+    "Small: CIFAR-10 test images. Large: such images enlarged to a photograph's proportions."
+)
+SEEN = "As the models see it"
+SEEN_ALT = "Your picture reduced to 32 by 32 pixels, enlarged"
+SEEN_NOTE = "32 x 32 pixels"
+NO_PICTURE = "Choose a picture to see what the four models say."
+ALL_TEN = "all ten classes"
+RIGHT, WRONG = "right", "wrong"
+UNSURE = "little evidence"
+
+MODEL = "Model"
+COUNTING = "Cells show"
+COUNTING_CHOICES = [("percent of the true class", "percent"), ("images", "count")]
+TRUE_CLASS, PREDICTED_CLASS = "True class", "Predicted class"
+FIRST_MODEL, SECOND_MODEL = "First model", "Second model"
+TEST_ACCURACY, TRAIN_LOSS, TEST_LOSS = "Test accuracy, %", "Train loss", "Test loss"
+EPOCH = "Epoch"
+FIGURES_HEADING = "## How often they are right"
+CURVES_HEADING = "## How they got there"
+MATRICES_HEADING = "## What they take for what"
+PAIR_HEADING = "## Two models side by side"
+ALONE_HEADING = "## What only one of them sees"
+MATRIX_HINT = (
+    "Rows are the true class, columns what the model said. Blue: right; orange: wrong, the "
+    "stronger the more often. Choose a cell to see its images."
+)
+DIFFERENCE_HINT = (
+    "First model minus second, in percentage points of the true class. Blue: the first says this "
+    "more often; orange: the second does."
+)
+
+NOT_UPLOADED = "That file was not uploaded here: upload it first."
+FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
+BAD_CROP = "crop must be 'centre' or 'fit'."
+NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
+
+LIMITS = f"{FORMAT_NAMES}, up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 1_000_000} megapixels."
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """A fraction 0..1 for people: `97.3 %`; what rounds to nothing but is not, `<0.1 %`."""
+    least = 10**-digits
+    if 0 < 100 * fraction < least / 2:
+        return f"<{least:g} %"
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def join(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else items[0]
+
+
+def article(noun: str) -> str:
+    """`a cat`, `an airplane`."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def describe_agreement(answers: Mapping[str, str]) -> str:
+    """Who says what, in one sentence, the largest group first.
+
+    Args:
+        answers: recipe name to class.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        groups.setdefault(answer, []).append(name)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    numbers = {1: "The only model at hand says", 2: "Both models say", 3: "All three say"}
+    if len(ordered) == 1:
+        return f"{numbers.get(len(answers), 'All four say')} {ordered[0][0]}."
+    if len(ordered) == len(answers):
+        said = [f"{LABELS[names[0]]} says {answer}" for answer, names in ordered]
+        return f"No two agree: {'; '.join(said)}."
+    parts = []
+    for answer, names in ordered:
+        many = len(names) > 2
+        who = {3: "Three"}.get(len(names), "") if many else join_labels(names)
+        parts.append(f"{who} say{'s' if len(names) == 1 else ''} {answer}")
+    return "; ".join(parts) + "."
+
+
+def join_labels(names: Sequence[str]) -> str:
+    """The models' names in a sentence; they hold commas themselves, so `and` alone joins."""
+    return " and ".join(LABELS[name] for name in names)
+
+
+def describe_unfamiliar(unfamiliar: int, models: int) -> str:
+    """That a picture is probably none of the ten classes, and why."""
+    return (
+        f"Probably none of the ten classes: {unfamiliar} of {models} models find less evidence "
+        f"for any class here than in {ACCEPTED_FRACTION:.0%} of CIFAR-10's images. "
+        f"They must still name one of {join(CLASSES)}."
+    )
+
+
+def describe_truth(label: int) -> str:
+    return f"This one is known: it is {article(CLASSES[label])}."
+
+
+def describe_seconds(seconds: float) -> str:
+    """`4.1 ms`."""
+    return f"{1000 * seconds:.1f} ms"
+
+
+def describe_fault(name: str, fault: str) -> str:
+    return f"{LABELS[name]} is left out. {fault} The others go on."
+
+
+def describe_cell(true: int, predicted: int, images: int) -> str:
+    """A confusion cell for screen readers."""
+    return f"true {CLASSES[true]}, predicted {CLASSES[predicted]}: {images} images"
+
+
+def describe_gallery(whole: bool, at_hand: int, total: int) -> str:
+    """Which test images can be shown."""
+    if whole:
+        return f"Images are from all {total:,} test images."
+    return (
+        f"Images are from the embedded sample: {at_hand:,} of the {total:,} test images. "
+        f"With QUARTET_DATA naming the full data set, all are shown."
+    )
+
+
+def describe_shown(images: int, at_hand: int, shown: int) -> str:
+    """How many images a choice has against how many are at hand and shown."""
+    if not images:
+        return "No test image is here."
+    if shown == images:
+        return f"{images:,} test image{'s' if images > 1 else ''}, shown here."
+    return f"{images:,} test images; {at_hand:,} of them at hand, {shown:,} shown."
+
+
+def describe_cell_heading(name: str, true: int, predicted: int) -> str:
+    if true == predicted:
+        return f"{LABELS[name]}: {CLASSES[true]}, and recognised"
+    return f"{LABELS[name]}: {article(CLASSES[true])} taken for {article(CLASSES[predicted])}"
+
+
+def describe_extremes(name: str, best: tuple[str, float], worst: tuple[str, float]) -> str:
+    """A model's best and worst class."""
+    return (
+        f"{LABELS[name]} knows {best[0]} best ({percent(best[1])} right) "
+        f"and {worst[0]} least ({percent(worst[1])})."
+    )
+
+
+def describe_confused(pairs: Sequence[tuple[int, int, int]]) -> list[str]:
+    """The most confused pairs, as (true, predicted, images)."""
+    return [
+        f"{CLASSES[true]} taken for {CLASSES[predicted]}: {images} images"
+        for true, predicted, images in pairs
+    ]
+
+
+def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
+    """McNemar's test in words."""
+    one, two = LABELS[first], LABELS[second]
+    trials = overlap.only_first + overlap.only_second
+    if not trials:
+        return f"{one} and {two} are right and wrong on the very same images."
+    better, more = (one, overlap.only_first)
+    if overlap.only_second > overlap.only_first:
+        better, more = two, overlap.only_second
+    p_value = overlap.p_value
+    shown = f"p = {p_value:.2f}" if p_value >= 0.01 else f"p = {p_value:.1e}"
+    if p_value < 0.05:
+        return (
+            f"{better} is really better: of the {trials:,} images that only one of the two gets "
+            f"right it has {more:,}, more than chance explains (McNemar's exact test, {shown})."
+        )
+    return (
+        f"No real difference: of the {trials:,} images that only one of the two gets right, "
+        f"{better} has {more:,}, which chance explains well (McNemar's exact test, {shown})."
+    )
+
+
+def describe_alone(name: str, images: int, total: int) -> str:
+    return f"{LABELS[name]} alone is right on {images:,} of {total:,} test images."
+
+
+def describe_figures(record: Mapping[str, Any]) -> str:
+    """Where the figures above come from."""
+    data = record["data"]
+    return (
+        f"Measured once, on {data['test_count']:,} test images of {data['name']} that played no "
+        f"part in training or in any choice; {data['validation_count']:,} training images were "
+        f"held out for those. The reference is the published experiment that Quartet reproduces, "
+        f"at its best epoch; the difference is in percentage points."
+    )
+
+
+def describe_experiment(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """The About tab, in Markdown."""
+    record = next(iter(records.values()))
+    data, backbone = record["data"], record["backbone"]["name"]
+    lines = [
+        "## The experiment",
+        f"One pre-trained ResNet-18 (`{backbone}`) learns CIFAR-10's ten classes in four ways. "
+        f"All four see the same {data['train_count']:,} training images; only the optimizer and "
+        "what is trained differ.",
+        "| model | optimizer | learning rate | trained | epochs | batch |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    table = []
+    for name, one in records.items():
+        recipe = one["recipe"]
+        momentum = "momentum" if recipe["optimizer"] == "sgd" else "beta1"
+        trained = "all layers" if recipe["trained"] == "all" else "the last layer"
+        table.append(
+            f"| {LABELS[name]} | {recipe['optimizer'].upper() if momentum == 'momentum' else 'Adam'}"
+            f", {momentum} {recipe['momentum']:g} | {recipe['learning_rate']:g}, "
+            f"{recipe['schedule']} | {trained} | {recipe['epochs']} | {recipe['batch_size']} |"
+        )
+    return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:] + table) + "\n\n" + ABOUT
+
+
+ABOUT = f"""\
+- **All layers**: every weight may change. Most accurate, and most expensive.
+- **Last layer**: the backbone stays as it was, BatchNorm's statistics included; only the map from
+  its 512 features to ten classes is learned. Here the two optimizers share one backbone, so one
+  pass serves both models.
+
+The whole report, with its method and what follows from the figures, is `docs/report.md` in the
+repository.
+
+## Train your own
+
+```
+python -m trainer --out runs/mine       # the four recipes on the full CIFAR-10
+QUARTET_CHECKPOINTS=runs/mine python app.py
+```
+
+## Limits
+
+- The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
+- Where most of them find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of CIFAR-10's
+  validation images (the energy score of Liu et al., 2020), the screen says so. It is a hint: some
+  strange pictures pass, and some good ones do not.
+- The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
+  calibration error in the Accuracy tab.
+- Your picture stays on this server, is used for nothing else, and is deleted after about an hour.
+
+## Licence and sources
+
+Code and weights: Apache-2.0. CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from
+Tiny Images*, technical report, University of Toronto, 2009. The example pictures are made from it.
+"""

@@ -1,0 +1,235 @@
+"""Values to HTML. Colours come from Gradio's theme variables, so both themes work; rules for the
+class names are in `style.css`."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from demo import text
+from demo.models import Classification, ModelAnswer
+from demo.overlap import Overlap
+from trainer.observations import reference_accuracy
+from trainer.palette import COLOURS
+from trainer.progress import format_duration
+from trainer.recipe import CLASSES
+
+TOP_CLASSES = 3
+"""Classes a card shows before it is opened."""
+
+
+def draw_pixels(pixels: np.ndarray, alt: str) -> str:
+    """An `<img>` of `pixels (3, 32, 32)` uint8, to the bit; the style sheet enlarges it."""
+    content = io.BytesIO()
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(content, "PNG")
+    data = base64.b64encode(content.getvalue()).decode()
+    return f'<img class="q-pixels" src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+
+
+def draw_seen(pixels: np.ndarray | None) -> str:
+    """The picture as the models see it."""
+    inner = "" if pixels is None else draw_pixels(pixels, text.SEEN_ALT)
+    return (
+        f'<figure class="q-seen"><figcaption>{text.SEEN}</figcaption>'
+        f'<div class="q-frame">{inner}</div><small>{text.SEEN_NOTE}</small></figure>'
+    )
+
+
+def draw_result(result: Classification, truth: int | None) -> str:
+    """The sentence and the four cards.
+
+    Args:
+        truth: the picture's label where it is known.
+    """
+    models = result["models"]
+    unfamiliar = sum(not answer["familiar"] for answer in models.values())
+    notes = []
+    if truth is not None:
+        notes.append(text.describe_truth(truth))
+    if not result["familiar"]:
+        notes.append(text.describe_unfamiliar(unfamiliar, len(models)))
+    cards = "".join(_draw_card(name, answer, truth) for name, answer in models.items())
+    return (
+        f'<div role="status"><p class="q-sentence">{escape(result["agreement"])}</p>'
+        f'<p class="q-note">{escape(" ".join(notes))}</p></div>'
+        f'<div class="q-cards">{cards}</div>'
+    )
+
+
+def draw_message(message: str, error: bool = False) -> str:
+    """A sentence where the result would be."""
+    role = "alert" if error else "status"
+    return f'<div class="q-empty" role="{role}"><p class="q-sentence">{escape(message)}</p></div>'
+
+
+def draw_faults(faults: Mapping[str, str]) -> str:
+    """What is missing or damaged, or nothing."""
+    return "".join(
+        f'<p class="q-fault" role="alert">{escape(text.describe_fault(name, fault))}</p>'
+        for name, fault in faults.items()
+    )
+
+
+def draw_accuracy_table(
+    records: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Any]
+) -> str:
+    """Each model's recipe and figures beside the reference's."""
+    head = (
+        "model", "learning rate", "epochs", "batch", "training time", "test accuracy",
+        "reference", "difference", "calibration error", "best class", "worst class",
+    )  # fmt: skip
+    rows = []
+    for name, record in records.items():
+        recipe, test = record["recipe"], record["test"]
+        theirs = reference_accuracy(dict(reference), name)
+        cells = (
+            f"{recipe['learning_rate']:g}, {recipe['schedule']}",
+            recipe["epochs"],
+            recipe["batch_size"],
+            format_duration(record["train_s"]),
+            f"<strong>{text.percent(test['accuracy'], 2)}</strong>",
+            text.percent(theirs, 2),
+            f"{100 * (test['accuracy'] - theirs):+.2f}",
+            text.percent(test["calibration_error"]),
+            test["best_class"],
+            test["worst_class"],
+        )
+        label = f'<th scope="row">{_dot(name)}{text.LABELS[name]}</th>'
+        rows.append(f"<tr>{label}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    return (
+        f'<div class="q-scroll" tabindex="0" role="region" aria-label="{text.ACCURACY_TAB}">'
+        f'<table class="q-table"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def draw_matrix(
+    confusion: np.ndarray, counting: str, caption: str, chosen: tuple[int, int] | None
+) -> str:
+    """One confusion matrix `(true, predicted)` as a table of buttons, `data-cell="true,predicted"`.
+
+    Args:
+        counting: `percent` of the true class, or `count` of images.
+        chosen: the cell to mark.
+    """
+    share = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    colour, strength = shade(share)
+    heads = "".join(f'<th scope="col"><span>{name}</span></th>' for name in CLASSES)
+    rows = []
+    for true, name in enumerate(CLASSES):
+        cells = []
+        for predicted in range(len(CLASSES)):
+            images = int(confusion[true, predicted])
+            shown = f"{100 * share[true, predicted]:.1f}" if counting == "percent" else f"{images}"
+            cells.append(
+                f'<td><button type="button" data-cell="{true},{predicted}" '
+                f'class="q-{colour[true, predicted]}" '
+                f'style="--strength:{strength[true, predicted]:.3f}" '
+                f'aria-pressed="{str(chosen == (true, predicted)).lower()}" '
+                f'aria-label="{text.describe_cell(true, predicted, images)}">{shown}</button></td>'
+            )
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
+    return (
+        f'<div class="q-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<table class="q-matrix"><caption>{escape(caption)}</caption>'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How confusion cells are coloured: right ones by their share, errors by their share of the
+    largest error, so that errors show beside a diagonal many times as large.
+
+    Args:
+        share: `(10, 10)` of the true class, 0..1.
+
+    Returns:
+        `right` or `wrong`, and the strength 0..1, each `(10, 10)`.
+    """
+    diagonal = np.eye(len(share), dtype=bool)
+    largest_error = max(float(share[~diagonal].max()), 1e-9)
+    return (
+        np.where(diagonal, "right", "wrong"),
+        np.where(diagonal, share, share / largest_error),
+    )
+
+
+def draw_facts(sentence: str, items: Iterable[str]) -> str:
+    """A sentence and a list below it."""
+    return f"<p>{escape(sentence)}</p><ul>{''.join(f'<li>{escape(i)}</li>' for i in items)}</ul>"
+
+
+def draw_images(
+    heading: str, note: str, images: Sequence[tuple[np.ndarray, int, Mapping[str, int]]]
+) -> str:
+    """Test images, each with its truth and every model's answer.
+
+    Args:
+        images: `(3, 32, 32)` uint8 pixels, label, and recipe name to predicted class.
+    """
+    figures = "".join(
+        f"<figure>{draw_pixels(pixels, text.article(CLASSES[label]))}"
+        f"<figcaption><strong>{CLASSES[label]}</strong><ul>"
+        + "".join(
+            f'<li class="q-{"right" if said == label else "wrong"}">{_dot(name)}'
+            f'<span class="q-hidden">{text.LABELS[name]}: </span>{CLASSES[said]}</li>'
+            for name, said in answers.items()
+        )
+        + "</ul></figcaption></figure>"
+        for pixels, label, answers in images
+    )
+    key = "".join(f"<span>{_dot(name)}{label}</span>" for name, label in text.LABELS.items())
+    return (
+        f'<div role="status"><p class="q-sentence">{escape(heading)}</p>'
+        f'<p class="q-note">{escape(note)}</p></div>'
+        f'<p class="q-key">{key}</p><div class="q-images">{figures}</div>'
+    )
+
+
+def draw_overlap(first: str, second: str, overlap: Overlap) -> str:
+    """Both right, one right, both wrong, as a table with McNemar's test in words."""
+    one, two = text.LABELS[first], text.LABELS[second]
+    return (
+        f'<table class="q-table q-overlap"><thead><tr><td></td>'
+        f'<th scope="col">{two}: {text.RIGHT}</th><th scope="col">{two}: {text.WRONG}</th></tr>'
+        f'</thead><tbody><tr><th scope="row">{one}: {text.RIGHT}</th>'
+        f"<td>{overlap.both_right:,}</td><td>{overlap.only_first:,}</td></tr>"
+        f'<tr><th scope="row">{one}: {text.WRONG}</th>'
+        f"<td>{overlap.only_second:,}</td><td>{overlap.both_wrong:,}</td></tr></tbody></table>"
+        f"<p>{escape(text.describe_overlap(first, second, overlap))}</p>"
+    )
+
+
+def _draw_card(name: str, answer: ModelAnswer, truth: int | None) -> str:
+    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
+    mark = ""
+    if truth is not None:
+        right = answer["answer"] == CLASSES[truth]
+        sign, word = ("&#10003;", text.RIGHT) if right else ("&#10007;", text.WRONG)
+        mark = f'<span class="q-mark q-{"right" if right else "wrong"}">{sign} {word}</span>'
+    doubt = "" if answer["familiar"] else f'<span class="q-doubt">{text.UNSURE}</span>'
+    rest = "".join(_draw_bar(label, share) for label, share in ranked[TOP_CLASSES:])
+    return (
+        f'<article class="q-card" style="--model:{COLOURS[name]}" aria-label="{text.LABELS[name]}">'
+        f"<header><h3>{text.LABELS[name]}</h3>{mark}</header>"
+        f'<p class="q-answer">{answer["answer"]}</p>'
+        f'<ul class="q-bars">{"".join(_draw_bar(*bar) for bar in ranked[:TOP_CLASSES])}</ul>'
+        f'<details><summary>{text.ALL_TEN}</summary><ul class="q-bars">{rest}</ul></details>'
+        f"<footer><span>{text.describe_seconds(answer['seconds'])}</span>{doubt}</footer></article>"
+    )
+
+
+def _draw_bar(label: str, share: float) -> str:
+    return (
+        f'<li><span>{label}</span><i style="--share:{share:.4f}"></i>'
+        f"<b>{text.percent(share)}</b></li>"
+    )
+
+
+def _dot(name: str) -> str:
+    return f'<i class="q-dot" style="background:{COLOURS[name]}"></i>'
