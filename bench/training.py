@@ -7,23 +7,18 @@ docs/benchmarks.json and docs/benchmarks.md.
 """
 
 import argparse
-import datetime
 import json
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-import torchvision
 from PIL import Image
 
+from bench.tables import describe_run, measured_on, spread
 from trainer.data import load_dataset
 from trainer.recipe import CLASSES
-from trainer.resources import describe_hardware
 
 RESULTS = Path("docs/benchmarks.json")
 PAGE = Path("docs/benchmarks.md")
@@ -43,13 +38,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
     options = parser.parse_args()
     results: dict[str, Any] = {
-        "date": datetime.date.today().isoformat(),
-        "hardware": describe_hardware(torch.device("cpu")),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-        },
+        **measured_on("torch", "torchvision"),
         "repeats": options.repeats,
         "cases": {},
     }
@@ -116,13 +105,10 @@ def _joined(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _page(results: dict[str, Any]) -> str:
-    hardware, versions = results["hardware"], results["versions"]
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {results['date']}: {hardware['cpu']}, "
-        f"{hardware['cores']} cores; "
-        f"{', '.join(f'{name} {version}' for name, version in versions.items())}. "
+        f"{describe_run(results)} "
         f"The plain script ([bench/plain.py](../bench/plain.py)) and ours train the same recipes "
         f"of preset `report` in turn, {results['repeats']} times, on PNG files of the embedded "
         f"sample, evaluating after every epoch. Times begin when the process has its data at "
@@ -141,21 +127,14 @@ def _page(results: dict[str, Any]) -> str:
         cells = [
             title if " " in title else f"`{title}`",
             str(case["epochs"]),
-            _spread([run["plain"]["images_per_s"] for run in runs], "{:,.0f}"),
-            _spread([run["ours"]["images_per_s"] for run in runs], "{:,.0f}"),
-            _spread(ratios, "{:.2f}x"),
-            _spread([run["plain"]["peak_bytes"] / 1e6 for run in runs], "{:,.0f}"),
-            _spread([run["ours"]["peak_bytes"] / 1e6 for run in runs], "{:,.0f}"),
+            spread([run["plain"]["images_per_s"] for run in runs], "{:,.0f}"),
+            spread([run["ours"]["images_per_s"] for run in runs], "{:,.0f}"),
+            spread(ratios, "{:.2f}x"),
+            spread([run["plain"]["peak_bytes"] / 1e6 for run in runs], "{:,.0f}"),
+            spread([run["ours"]["peak_bytes"] / 1e6 for run in runs], "{:,.0f}"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _spread(values: list[float], form: str) -> str:
-    low, middle, high = (
-        form.format(value) for value in (min(values), statistics.median(values), max(values))
-    )
-    return f"{middle} [{low}, {high}]"
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ class Gallery:
         """
         sample = load_dataset(sample=True)
         full = sample if digest == sample.digest else _load_full(digest)
-        self.split: Split = (full or sample).test
+        test = (full or sample).test
+        # Copied, so that the training images mapped with them are let go.
+        self.split = Split(test.images.clone(), test.labels.clone())
         self.total = total
         self.rows: Tensor = load_sample_rows() if full is None else torch.arange(total)
         """Row in the full test split of every image at hand, `(M,)` int64, ascending."""

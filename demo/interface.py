@@ -81,8 +81,8 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
             gr.HTML(views.draw_faults(models.faults), elem_id="faults")
         with gr.Tab(text.COMPARE_TAB):
             create_compare_tab(models, gallery)
-        with gr.Tab(text.ACCURACY_TAB):
-            create_accuracy_tab(models, gallery)
+        with gr.Tab(text.ACCURACY_TAB) as tab:
+            create_accuracy_tab(tab, models, gallery)
         with gr.Tab(text.ABOUT_TAB):
             create_about_tab(models)
     app.queue(max_size=WAITING)

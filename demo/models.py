@@ -13,7 +13,7 @@ from demo.batching import Batcher
 from trainer.checkpoint import CheckpointError, Predictions, load_predictions
 from trainer.metrics import energy
 from trainer.predict import Quartet
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, NATIVE_PX
 
 LARGEST_BATCH = 32
 """Pictures computed together at most; bounds the memory of a batch."""
@@ -72,6 +72,8 @@ class Models:
         self._batcher: Batcher[np.ndarray, Classification] = Batcher(
             self._classify_batch, LARGEST_BATCH
         )
+        # torch sets itself up in the first pass, which takes ten times as long as the next.
+        self.classify(np.zeros((3, NATIVE_PX, NATIVE_PX), np.uint8))
 
     def classify(self, pixels: np.ndarray) -> Classification:
         """Asks every model about `pixels (3, 32, 32)` uint8. Safe to call from any thread."""

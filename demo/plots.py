@@ -13,6 +13,7 @@ from trainer.recipe import CLASSES
 if TYPE_CHECKING:
     import pandas
 
+VALUE = "value"
 _INK = "#123456"
 """Drawn with, then replaced by CSS's currentColor, so that text follows the page's theme."""
 _BLUE, _ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
@@ -20,13 +21,13 @@ _BLUE, _ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 
 
 def frame_curves(records: Mapping[str, Mapping[str, Any]], key: str) -> "pandas.DataFrame":
-    """One row a model and epoch: `Model`, `Epoch` and the history's `key` as `value`."""
+    """One row a model and epoch: `Model`, `Epoch` and the history's `key` as `VALUE`."""
     import pandas
 
     scale = 100 if key.endswith("accuracy") else 1
     return pandas.DataFrame(
         [
-            {text.MODEL: text.LABELS[name], text.EPOCH: epoch["epoch"], "value": scale * epoch[key]}
+            {text.MODEL: text.LABELS[name], text.EPOCH: epoch["epoch"], VALUE: scale * epoch[key]}
             for name, record in records.items()
             for epoch in record["history"]
         ]
@@ -96,10 +97,10 @@ def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> str:
         axes.set_xticks(middles, CLASSES, rotation=60, ha="right", rotation_mode="anchor")
         axes.set_yticks(middles, CLASSES)
         axes.tick_params(length=0, labelsize=font)
-        axes.set_xlabel("predicted", fontsize=font)
-        axes.set_ylabel("true", fontsize=font)
         axes.spines[:].set_alpha(0.3)
         if numbers is not None:
+            axes.set_xlabel("predicted", fontsize=font)
+            axes.set_ylabel("true", fontsize=font)
             for index, number in enumerate(numbers):
                 if number:
                     axes.text(

@@ -20,6 +20,12 @@ LABELS = {
     "adam_frozen": "Adam, last layer",
 }
 """Recipe name to the model's name on screen."""
+_PAIRS = {
+    "both with all layers trained": {"sgd_full", "adam_full"},
+    "both with only the last layer trained": {"sgd_frozen", "adam_frozen"},
+    "both trained by SGD": {"sgd_full", "sgd_frozen"},
+    "both trained by Adam": {"adam_full", "adam_frozen"},
+}
 
 COMPARE_TAB, ACCURACY_TAB, ABOUT_TAB = "Compare", "Accuracy", "About"
 
@@ -98,23 +104,32 @@ def describe_agreement(answers: Mapping[str, str]) -> str:
     for name, answer in answers.items():
         groups.setdefault(answer, []).append(name)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    numbers = {1: "The only model at hand says", 2: "Both models say", 3: "All three say"}
     if len(ordered) == 1:
-        return f"{numbers.get(len(answers), 'All four say')} {ordered[0][0]}."
+        who = {1: "The only model here says", 2: "Both say", 3: "All three say", 4: "All four say"}
+        return f"{who[len(answers)]} {ordered[0][0]}."
+    said = "; ".join(
+        f"{_name_group(names)} {'says' if len(names) == 1 else 'say'} {answer}"
+        for answer, names in ordered
+    )
     if len(ordered) == len(answers):
-        said = [f"{LABELS[names[0]]} says {answer}" for answer, names in ordered]
-        return f"No two agree: {'; '.join(said)}."
-    parts = []
-    for answer, names in ordered:
-        many = len(names) > 2
-        who = {3: "Three"}.get(len(names), "") if many else join_labels(names)
-        parts.append(f"{who} say{'s' if len(names) == 1 else ''} {answer}")
-    return "; ".join(parts) + "."
+        return f"No two agree: {said}."
+    return f"{said[0].upper()}{said[1:]}."
 
 
-def join_labels(names: Sequence[str]) -> str:
-    """The models' names in a sentence; they hold commas themselves, so `and` alone joins."""
-    return " and ".join(LABELS[name] for name in names)
+def _name_group(names: Sequence[str]) -> str:
+    """Some of the models in a sentence, by what they share where they share something."""
+    if len(names) == 3:
+        return "three"
+    if len(names) == 2:
+        for shared, pair in _PAIRS.items():
+            if set(names) == pair:
+                return shared
+    return " and ".join(inline_label(name) for name in names)
+
+
+def inline_label(name: str) -> str:
+    """A model's name inside a sentence: `SGD (all layers)`."""
+    return LABELS[name].replace(", ", " (") + ")"
 
 
 def describe_unfamiliar(unfamiliar: int, models: int) -> str:
@@ -136,7 +151,7 @@ def describe_seconds(seconds: float) -> str:
 
 
 def describe_fault(name: str, fault: str) -> str:
-    return f"{LABELS[name]} is left out. {fault} The others go on."
+    return f"{LABELS[name]}: {fault} The other models go on without it."
 
 
 def describe_cell(true: int, predicted: int, images: int) -> str:
@@ -172,7 +187,7 @@ def describe_cell_heading(name: str, true: int, predicted: int) -> str:
 def describe_extremes(name: str, best: tuple[str, float], worst: tuple[str, float]) -> str:
     """A model's best and worst class."""
     return (
-        f"{LABELS[name]} knows {best[0]} best ({percent(best[1])} right) "
+        f"{inline_label(name)} knows {best[0]} best ({percent(best[1])} right) "
         f"and {worst[0]} least ({percent(worst[1])})."
     )
 
@@ -187,7 +202,7 @@ def describe_confused(pairs: Sequence[tuple[int, int, int]]) -> list[str]:
 
 def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
     """McNemar's test in words."""
-    one, two = LABELS[first], LABELS[second]
+    one, two = inline_label(first), inline_label(second)
     trials = overlap.only_first + overlap.only_second
     if not trials:
         return f"{one} and {two} are right and wrong on the very same images."
@@ -195,7 +210,7 @@ def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
     if overlap.only_second > overlap.only_first:
         better, more = two, overlap.only_second
     p_value = overlap.p_value
-    shown = f"p = {p_value:.2f}" if p_value >= 0.01 else f"p = {p_value:.1e}"
+    shown = f"p = {p_value:.3f}" if p_value >= 0.001 else f"p = {p_value:.1e}"
     if p_value < 0.05:
         return (
             f"{better} is really better: of the {trials:,} images that only one of the two gets "
@@ -208,14 +223,14 @@ def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
 
 
 def describe_alone(name: str, images: int, total: int) -> str:
-    return f"{LABELS[name]} alone is right on {images:,} of {total:,} test images."
+    return f"{inline_label(name)} alone is right on {images:,} of {total:,} test images."
 
 
 def describe_figures(record: Mapping[str, Any]) -> str:
     """Where the figures above come from."""
     data = record["data"]
     return (
-        f"Measured once, on {data['test_count']:,} test images of {data['name']} that played no "
+        f"Measured on {data['test_count']:,} test images of {data['name']} that played no "
         f"part in training or in any choice; {data['validation_count']:,} training images were "
         f"held out for those. The reference is the published experiment that Quartet reproduces, "
         f"at its best epoch; the difference is in percentage points."
@@ -237,11 +252,10 @@ def describe_experiment(records: Mapping[str, Mapping[str, Any]]) -> str:
     table = []
     for name, one in records.items():
         recipe = one["recipe"]
-        momentum = "momentum" if recipe["optimizer"] == "sgd" else "beta1"
+        momentum = "SGD, momentum" if recipe["optimizer"] == "sgd" else "Adam, beta1"
         trained = "all layers" if recipe["trained"] == "all" else "the last layer"
         table.append(
-            f"| {LABELS[name]} | {recipe['optimizer'].upper() if momentum == 'momentum' else 'Adam'}"
-            f", {momentum} {recipe['momentum']:g} | {recipe['learning_rate']:g}, "
+            f"| {LABELS[name]} | {momentum} {recipe['momentum']:g} | {recipe['learning_rate']:g}, "
             f"{recipe['schedule']} | {trained} | {recipe['epochs']} | {recipe['batch_size']} |"
         )
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:] + table) + "\n\n" + ABOUT

@@ -79,24 +79,22 @@ def draw_accuracy_table(
 ) -> str:
     """Each model's recipe and figures beside the reference's."""
     head = (
-        "model", "learning rate", "epochs", "batch", "training time", "test accuracy",
-        "reference", "difference", "calibration error", "best class", "worst class",
+        "model", "test accuracy", "reference", "difference", "calibration error",
+        "best class", "worst class", "epochs", "training time",
     )  # fmt: skip
     rows = []
     for name, record in records.items():
-        recipe, test = record["recipe"], record["test"]
+        test = record["test"]
         theirs = reference_accuracy(dict(reference), name)
         cells = (
-            f"{recipe['learning_rate']:g}, {recipe['schedule']}",
-            recipe["epochs"],
-            recipe["batch_size"],
-            format_duration(record["train_s"]),
             f"<strong>{text.percent(test['accuracy'], 2)}</strong>",
             text.percent(theirs, 2),
             f"{100 * (test['accuracy'] - theirs):+.2f}",
             text.percent(test["calibration_error"]),
             test["best_class"],
             test["worst_class"],
+            record["recipe"]["epochs"],
+            format_duration(sum(epoch["seconds"] for epoch in record["history"])),
         )
         label = f'<th scope="row">{_dot(name)}{text.LABELS[name]}</th>'
         rows.append(f"<tr>{label}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
@@ -136,7 +134,7 @@ def draw_matrix(
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
     return (
         f'<div class="q-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f'<table class="q-matrix"><caption>{escape(caption)}</caption>'
+        f'<table class="q-matrix"><caption class="q-hidden">{escape(caption)}</caption>'
         f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -183,12 +181,17 @@ def draw_images(
         + "</ul></figcaption></figure>"
         for pixels, label, answers in images
     )
-    key = "".join(f"<span>{_dot(name)}{label}</span>" for name, label in text.LABELS.items())
     return (
         f'<div role="status"><p class="q-sentence">{escape(heading)}</p>'
         f'<p class="q-note">{escape(note)}</p></div>'
-        f'<p class="q-key">{key}</p><div class="q-images">{figures}</div>'
+        f'{draw_key(text.LABELS)}<div class="q-images">{figures}</div>'
     )
+
+
+def draw_key(names: Iterable[str]) -> str:
+    """Which colour is which model."""
+    items = "".join(f"<span>{_dot(name)}{text.LABELS[name]}</span>" for name in names)
+    return f'<p class="q-key">{items}</p>'
 
 
 def draw_overlap(first: str, second: str, overlap: Overlap) -> str:

@@ -24,11 +24,11 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from trainer.model import build_model
 from trainer.recipe import CLASSES
+from trainer.resnet import weight_shapes
 
 RECORD_FORMAT = 1
 """Version of the record's layout; raised when a reader of the old one would fail."""
@@ -110,15 +110,18 @@ def load_checkpoint(folder: Path, name: str) -> Checkpoint:
             have other names, shapes or dtypes than a stored ResNet-18, or are not finite.
     """
     record = load_record(folder, name)
-    content = _read(folder / f"{name}.safetensors")
-    if _sha256(content) != record["weights_sha256"]:
-        raise CheckpointError(f"{name}.safetensors is damaged: its hash is not the recorded one.")
+    path = folder / f"{name}.safetensors"
+    if _hash_file(path) != record["weights_sha256"]:
+        raise CheckpointError(f"{path.name} is damaged: its hash is not the recorded one.")
     try:
-        weights = safetensors.torch.load(content)
+        with safe_open(path, framework="pt") as file:
+            # Mapped, not copied: 22 MB a checkpoint that the heap would keep.
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
     except SafetensorError as error:
-        raise CheckpointError(f"{name}.safetensors is not a safetensors file.") from error
-    verify_weights(weights, f"{name}.safetensors")
-    return Checkpoint(name, weights, _metadata(content), record)
+        raise CheckpointError(f"{path.name} is not a safetensors file.") from error
+    verify_weights(weights, path.name)
+    return Checkpoint(name, weights, metadata, record)
 
 
 def load_record(folder: Path, name: str) -> dict[str, Any]:
@@ -168,16 +171,14 @@ def verify_weights(weights: dict[str, Tensor], source: str) -> None:
     Raises:
         CheckpointError: anything differs, or a value is not finite.
     """
-    expected = {
-        name: (tensor.shape, _stored_dtype(name)) for name, tensor in _expected_weights().items()
-    }
+    expected = {name: (shape, _stored_dtype(name)) for name, shape in weight_shapes().items()}
     if weights.keys() != expected.keys():
         raise CheckpointError(f"{source} does not hold a torchvision ResNet-18's tensors.")
     for name, tensor in weights.items():
-        if (tensor.shape, tensor.dtype) != expected[name]:
+        if (tuple(tensor.shape), tensor.dtype) != expected[name]:
             raise CheckpointError(
                 f"{source} is damaged: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
-                f"not {tuple(expected[name][0])} {expected[name][1]}."
+                f"not {expected[name][0]} {expected[name][1]}."
             )
         if not tensor.isfinite().all():
             raise CheckpointError(f"{source} is damaged: {name} is not finite.")
@@ -304,6 +305,17 @@ def _read(path: Path) -> bytes:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
+def _hash_file(path: Path) -> str:
+    total = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+    return total.hexdigest()
+
+
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -319,9 +331,3 @@ def _stored_dtype(name: str) -> torch.dtype:
     if name.endswith("num_batches_tracked"):
         return torch.int64
     return torch.float32 if "running_" in name else torch.float16
-
-
-def _expected_weights() -> dict[str, Tensor]:
-    with torch.device("meta"):
-        weights: dict[str, Tensor] = build_model().state_dict()
-    return weights

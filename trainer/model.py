@@ -11,10 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
 
 from trainer.recipe import CLASSES, NATIVE_PX, Recipe
-
-HEAD_PREFIX = "fc."
-FEATURES = 512
-"""Length of the vector the backbone hands to the last layer."""
+from trainer.resnet import is_head
 
 
 class BackboneError(Exception):
@@ -85,12 +82,12 @@ def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     expected = {
         name: tensor
         for name, tensor in model.state_dict().items()
-        if not name.startswith(HEAD_PREFIX)
+        if not is_head(name)
     }
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
-        if not name.startswith(HEAD_PREFIX)
+        if not is_head(name)
     }
     if {name: tensor.shape for name, tensor in weights.items()} != {
         name: tensor.shape for name, tensor in expected.items()
@@ -115,11 +112,6 @@ def build_pretrained(backbone: Backbone, seed: int) -> ResNet:
     head = {name: value for name, value in model.state_dict().items() if is_head(name)}
     model.load_state_dict({**backbone.weights, **head})
     return model.to(memory_format=torch.channels_last)
-
-
-def is_head(name: str) -> bool:
-    """True for the state-dict names of the last layer."""
-    return name.startswith(HEAD_PREFIX)
 
 
 def freeze_backbone(model: ResNet) -> None:

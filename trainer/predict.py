@@ -1,18 +1,19 @@
 """The four models side by side: `Quartet.classify`."""
 
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torchvision.models import ResNet
+import torch.nn.functional as F
+from torch import Tensor
 
 from trainer.augment import normalise
 from trainer.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from trainer.model import build_model, compute_features, is_head, trim_padding
 from trainer.recipe import RECIPE_NAMES
+from trainer.resnet import FoldedBackbone, is_head
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class Answers:
 class _Body:
     """A backbone and the last layers that share it."""
 
-    model: ResNet
+    backbone: FoldedBackbone
     image_px: int
-    heads: dict[str, nn.Linear]
+    heads: dict[str, tuple[Tensor, Tensor]]
+    """Recipe name to weight `(10, 512)` and bias `(10,)`, float32."""
 
 
 class Quartet:
@@ -50,17 +52,14 @@ class Quartet:
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, str] = {}
         """Recipe name to the sentence that says why its model is missing."""
-        self._bodies: list[_Body] = []
-        checkpoints: list[Checkpoint] = []
+        self._bodies: dict[str, _Body] = {}
         for name in RECIPE_NAMES:
             try:
                 checkpoint = load_checkpoint(folder, name)
             except CheckpointError as error:
                 self.faults[name] = str(error)
                 continue
-            twin = next((c for c in checkpoints if _share_backbone(c, checkpoint)), None)
-            self._add(checkpoint, twin)
-            checkpoints.append(checkpoint)
+            self._add(checkpoint)
             self.records[name] = checkpoint.record
         if not self.records:
             raise CheckpointError(
@@ -77,39 +76,30 @@ class Quartet:
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
         with torch.inference_mode():
-            for body in self._bodies:
+            for body in self._bodies.values():
                 start = time.perf_counter()
-                features = compute_features(body.model, normalise(images, body.image_px))
-                logits |= {name: head(features) for name, head in body.heads.items()}
+                features = body.backbone(normalise(images, body.image_px))
+                logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
         return Answers(
             {name: logits[name] for name in self.records},
             {name: seconds[name] for name in self.records},
         )
 
-    def _add(self, checkpoint: Checkpoint, twin: Checkpoint | None) -> None:
-        """Builds a model, or only its last layer where `twin` already brought the backbone."""
-        name, weights = checkpoint.name, checkpoint.weights
-        if twin is not None:
-            body = next(body for body in self._bodies if twin.name in body.heads)
-            head = nn.Linear(body.model.fc.in_features, body.model.fc.out_features)
-            head.load_state_dict({"weight": weights["fc.weight"], "bias": weights["fc.bias"]})
-            body.heads[name] = head
-            return
-        image_px = checkpoint.record["recipe"]["image_px"]
-        model = build_model()
-        model.load_state_dict(weights)
-        trim_padding(model, image_px)
-        model.eval().to(memory_format=torch.channels_last)
-        self._bodies.append(_Body(model, image_px, {name: model.fc}))
+    def _add(self, checkpoint: Checkpoint) -> None:
+        """Adds a model, or only its last layer where another brought the same backbone."""
+        weights, image_px = checkpoint.weights, checkpoint.record["recipe"]["image_px"]
+        key = f"{image_px} {_hash_backbone(weights)}"
+        if key not in self._bodies:
+            self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
+        head = weights["fc.weight"].float(), weights["fc.bias"].float()
+        self._bodies[key].heads[checkpoint.name] = head
 
 
-def _share_backbone(first: Checkpoint, second: Checkpoint) -> bool:
-    """True where all but the last layer are equal to the bit, at one input size."""
-    if first.record["recipe"]["image_px"] != second.record["recipe"]["image_px"]:
-        return False
-    return all(
-        torch.equal(tensor, second.weights[name])
-        for name, tensor in first.weights.items()
-        if not is_head(name)
-    )
+def _hash_backbone(weights: dict[str, Tensor]) -> str:
+    """SHA-256 over all but the last layer."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        if not is_head(name):
+            total.update(weights[name].contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -1,5 +1,7 @@
 """Accuracy: curves, confusion matrices and the images behind every figure."""
 
+from typing import Any
+
 import gradio as gr
 import numpy as np
 import torch
@@ -13,6 +15,12 @@ from trainer.observations import load_reference
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 
+CURVES = {
+    "test_accuracy": text.TEST_ACCURACY,
+    "train_loss": text.TRAIN_LOSS,
+    "test_loss": text.TEST_LOSS,
+}
+"""Key of a record's history to title."""
 SHOWN_IMAGES = 24
 CONFUSED_PAIRS = 5
 _CLASS_CHOICES = [(name, label) for label, name in enumerate(CLASSES)]
@@ -24,7 +32,7 @@ element.addEventListener('click', (event) => {
 """
 
 
-def create_accuracy_tab(models: Models, gallery: Gallery) -> None:
+def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
     """Draws the tab."""
     records = models.records
     confusion = {name: np.array(record["test"]["confusion"]) for name, record in records.items()}
@@ -97,79 +105,103 @@ def create_accuracy_tab(models: Models, gallery: Gallery) -> None:
         rows = find_only_right(labels, predicted, name)
         return draw_rows(text.describe_alone(name, len(rows), total), rows)
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    def on_open(
+        name: str, counting: str, true: int, said: int, first: str, second: str, alone: str
+    ) -> list[Any]:
+        """Everything drawn, when the tab is opened: those who never do are spared it."""
+        return [
+            *(plots.frame_curves(records, key) for key in CURVES),
+            draw_overview(),
+            *on_matrix(name, counting, true, said),
+            *on_pair(first, second),
+            on_alone(alone),
+        ]
+
+    start = next(iter(records))
+    true_start, said_start, _ = most_confused(torch.tensor(records[start]["test"]["confusion"]), 1)[
+        0
+    ]
+    one, two = [name for _, name in compared][:2] if len(compared) > 1 else [start, start]
 
     gr.Markdown(text.FIGURES_HEADING)
-    gr.HTML(views.draw_accuracy_table(records, load_reference()))
-    gr.Markdown(text.describe_figures(next(iter(records.values()))), elem_classes="q-note")
+    _html(views.draw_accuracy_table(records, load_reference()))
+    gr.Markdown(text.describe_figures(records[start]), elem_classes="q-note")
 
     gr.Markdown(text.CURVES_HEADING)
+    _html(views.draw_key(records))
     with gr.Row():
-        for key, title in (
-            ("test_accuracy", text.TEST_ACCURACY),
-            ("train_loss", text.TRAIN_LOSS),
-            ("test_loss", text.TEST_LOSS),
-        ):
-            gr.LinePlot(
-                plots.frame_curves(records, key),
-                x=text.EPOCH,
-                y="value",
-                color=text.MODEL,
-                title=title,
-                y_title=title,
-                color_map={text.LABELS[name]: COLOURS[name] for name in records},
-                tooltip="all",
-                height=300,
-                min_width=300,
-                show_label=False,
-            )
+        curves = [_create_curve(title, list(records)) for title in CURVES.values()]
 
     gr.Markdown(text.MATRICES_HEADING)
-    overview = gr.HTML(elem_id="overview", min_height=300)
-    gr.on(None, draw_overview, None, overview, **quiet)
-    start = next(iter(records))
-    worst = most_confused(torch.tensor(records[start]["test"]["confusion"]), 1)[0]
+    overview = _html(elem_id="overview", min_height=300)
     with gr.Row():
         model = gr.Radio(choices, value=start, label=text.MODEL, elem_id="matrix-model")
         counting = gr.Radio(text.COUNTING_CHOICES, value="percent", label=text.COUNTING)
     gr.Markdown(text.MATRIX_HINT, elem_classes="q-note")
-    matrix_html, facts_html, cell_html = on_matrix(start, "percent", worst[0], worst[1])
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
-            matrix = gr.HTML(matrix_html, js_on_load=_ON_CELL, elem_id="matrix")
+            matrix = _html(js_on_load=_ON_CELL, elem_id="matrix", min_height=500)
         with gr.Column(scale=2, min_width=280):
-            facts = gr.HTML(facts_html, elem_id="facts")
-            true = gr.Dropdown(_CLASS_CHOICES, value=worst[0], label=text.TRUE_CLASS)
-            said = gr.Dropdown(_CLASS_CHOICES, value=worst[1], label=text.PREDICTED_CLASS)
-    images = gr.HTML(cell_html, elem_id="cell-images")
+            facts = _html(elem_id="facts", min_height=170)
+            true = gr.Dropdown(_CLASS_CHOICES, value=true_start, label=text.TRUE_CLASS)
+            said = gr.Dropdown(_CLASS_CHOICES, value=said_start, label=text.PREDICTED_CLASS)
+    images = _html(elem_id="cell-images", min_height=300)
     gr.Markdown(
         text.describe_gallery(gallery.whole, len(gallery.rows), total), elem_classes="q-note"
     )
+
+    with gr.Column(visible=len(compared) > 1):
+        gr.Markdown(text.PAIR_HEADING)
+        with gr.Row():
+            first = gr.Dropdown(compared, value=one, label=text.FIRST_MODEL)
+            second = gr.Dropdown(compared, value=two, label=text.SECOND_MODEL)
+        gr.Markdown(text.DIFFERENCE_HINT, elem_classes="q-note")
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320):
+                difference = _html(elem_id="difference", min_height=500)
+            with gr.Column(scale=2, min_width=280):
+                overlap = _html(elem_id="overlap")
+
+        gr.Markdown(text.ALONE_HEADING)
+        alone_model = gr.Radio(compared, value=one, label=text.MODEL, elem_id="alone-model")
+        alone = _html(elem_id="alone", min_height=300)
+
+    cell = [model, counting, true, said]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    tab.select(
+        on_open,
+        [*cell, first, second, alone_model],
+        [*curves, overview, matrix, facts, images, difference, overlap, alone],
+        **quiet,
+    )
     gr.on(
-        [model.change, counting.change, true.change, said.change],
+        [component.change for component in cell],
         on_matrix,
-        [model, counting, true, said],
+        cell,
         [matrix, facts, images],
         trigger_mode="always_last",
         **quiet,
     )
     matrix.click(on_cell, None, [true, said], **quiet)
-
-    if len(compared) < 2:
-        return
-    gr.Markdown(text.PAIR_HEADING)
-    with gr.Row():
-        first = gr.Dropdown(compared, value=compared[0][1], label=text.FIRST_MODEL)
-        second = gr.Dropdown(compared, value=compared[1][1], label=text.SECOND_MODEL)
-    gr.Markdown(text.DIFFERENCE_HINT, elem_classes="q-note")
-    with gr.Row():
-        with gr.Column(scale=3, min_width=320):
-            difference = gr.HTML(elem_id="difference")
-        with gr.Column(scale=2, min_width=280):
-            overlap = gr.HTML(elem_id="overlap")
-    gr.on(None, on_pair, [first, second], [difference, overlap], **quiet)
-
-    gr.Markdown(text.ALONE_HEADING)
-    alone_model = gr.Radio(compared, value=compared[0][1], label=text.MODEL, elem_id="alone-model")
-    alone = gr.HTML(on_alone(compared[0][1]), elem_id="alone")
+    gr.on([first.change, second.change], on_pair, [first, second], [difference, overlap], **quiet)
     alone_model.change(on_alone, alone_model, alone, **quiet)
+
+
+def _create_curve(title: str, names: list[str]) -> gr.LinePlot:
+    return gr.LinePlot(
+        x=text.EPOCH,
+        y=plots.VALUE,
+        color=text.MODEL,
+        title=title,
+        y_title=title,
+        color_map={text.LABELS[name]: COLOURS[name] for name in names},
+        colors_in_legend=[],
+        tooltip="all",
+        height=300,
+        min_width=300,
+        show_label=False,
+    )
+
+
+def _html(value: str = "", **options: Any) -> gr.HTML:
+    return gr.HTML(value, apply_default_css=False, **options)

@@ -1,11 +1,11 @@
 """Compare: one picture, four models, side by side; and the same as an API."""
 
 import random
-from typing import Literal
+from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
-from gradio.data_classes import FileData, ImageData
+from gradio.data_classes import FileData
 from PIL import Image
 
 from demo import text, views
@@ -16,18 +16,6 @@ from demo.uploads import read_picture
 from trainer.picture import Crop, PictureError, to_pixels
 
 
-class PictureInput(gr.Image):
-    """An image field that hands over the uploaded file itself.
-
-    `gr.Image` opens it before our code runs, without limits of size or format.
-    """
-
-    is_template = True  # the browser's part is gr.Image's
-
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path of the uploaded file."""
-        return payload.path if payload else None
-
 def create_compare_tab(models: Models, gallery: Gallery) -> None:
     """Draws the tab and its public endpoint `/classify`."""
     disagreements = gallery.at_hand(find_disagreements(recorded_answers(models))).tolist()
@@ -36,7 +24,7 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
 
     with gr.Row():
         with gr.Column(scale=3, min_width=280):
-            picture = PictureInput(
+            picture = gr.Image(
                 _to_image(first),
                 format="png",
                 image_mode=None,
@@ -50,11 +38,11 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
                 elem_id="picture",
             )
             gr.Markdown(text.LIMITS, elem_classes="q-note")
-        with gr.Column(scale=2, min_width=280):
-            seen = gr.HTML(first_seen, elem_id="seen")
             crop = gr.Radio(text.CROP_CHOICES, value="centre", label=text.CROP)
+        with gr.Column(scale=2, min_width=280):
+            seen = gr.HTML(first_seen, elem_id="seen", apply_default_css=False)
             disagree = gr.Button(text.DISAGREE_BUTTON, interactive=bool(disagreements))
-    result = gr.HTML(first_result, elem_id="result")
+    result = gr.HTML(first_result, elem_id="result", apply_default_css=False)
     gr.Examples(
         [[str(example.path)] for example in list_examples()],
         inputs=[picture],
@@ -64,11 +52,11 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
     )
     gr.Markdown(text.EXAMPLES_NOTE, elem_classes="q-note")
 
-    def on_picture(path: str | None, crop: Crop) -> tuple[str, str]:
-        if path is None:
+    def on_picture(file: dict[str, Any] | None, crop: Crop) -> tuple[str, str]:
+        if file is None:
             return views.draw_seen(None), views.draw_message(text.NO_PICTURE)
         try:
-            pixels = to_pixels(read_picture(path), crop)
+            pixels = _read(file, crop)
         except PictureError as error:
             return views.draw_seen(None), views.draw_message(str(error), error=True)
         return _classify(models, gallery, pixels)
@@ -81,6 +69,7 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
         on_picture,
         [picture, crop],
         [seen, result],
+        preprocess=False,  # gr.Image would open the file first, without limits of size or format
         show_progress="hidden",
         trigger_mode="always_last",
         concurrency_limit=LARGEST_BATCH,
@@ -88,20 +77,15 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
     )
     disagree.click(on_disagree, None, picture, show_progress="hidden", api_visibility="private")
 
-    def classify(image: FileData, crop: Literal["centre", "fit"] = "centre") -> Classification:
+    def classify(image: FileData, crop: Crop = "centre") -> Classification:
         """Classifies a picture with the four models: for each, all ten probabilities.
 
         Args:
             image: an uploaded JPEG, PNG, WebP, GIF or BMP file.
             crop: `centre` takes the largest centred square, `fit` the whole picture on white.
         """
-        if crop not in ("centre", "fit"):
-            raise gr.Error(text.BAD_CROP, print_exception=False)
-        path = image.get("path") if isinstance(image, dict) else None
-        if not isinstance(path, str):
-            raise gr.Error(text.NOT_UPLOADED, print_exception=False)
         try:
-            return models.classify(to_pixels(read_picture(path), crop))
+            return models.classify(_read(image, crop))
         except PictureError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -111,6 +95,20 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
 def _classify(models: Models, gallery: Gallery, pixels: np.ndarray) -> tuple[str, str]:
     truth = gallery.find_truth(pixels)
     return views.draw_seen(pixels), views.draw_result(models.classify(pixels), truth)
+
+
+def _read(file: Any, crop: Crop) -> np.ndarray:
+    """The pixels of a file as Gradio sends it, a dictionary with its path on the server.
+
+    Raises:
+        PictureError: it is no such thing, not a picture we take, or `crop` is unknown.
+    """
+    if crop not in get_args(Crop):
+        raise PictureError(text.BAD_CROP)
+    path = file.get("path") if isinstance(file, dict) else None
+    if not isinstance(path, str):
+        raise PictureError(text.NOT_UPLOADED)
+    return to_pixels(read_picture(path), crop)
 
 
 def _to_image(pixels: np.ndarray) -> Image.Image:

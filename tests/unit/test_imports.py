@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"recipe", "palette"},
-    {"events", "metrics", "picture"},
+    {"events", "metrics", "picture", "resnet"},
     {"data", "model", "augment", "distributed", "resources", "stop"},
     {"checkpoint", "examples", "progress", "observations"},
     {"predict", "figures", "run", "plots"},

@@ -38,7 +38,7 @@ def test_answers_equal_the_recorded_predictions(quartet: Quartet, sample: Datase
 
 
 def test_frozen_pair_shares_one_backbone(quartet: Quartet) -> None:
-    shared = [set(body.heads) for body in quartet._bodies]
+    shared = [set(body.heads) for body in quartet._bodies.values()]
     assert {"sgd_frozen", "adam_frozen"} in shared
     assert len(shared) == 3
 

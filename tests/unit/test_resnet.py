@@ -1,0 +1,36 @@
+"""Our ResNet-18 for answering against torchvision's."""
+
+import pytest
+import torch
+
+from trainer.model import build_model
+from trainer.resnet import FoldedBackbone, weight_shapes
+
+
+def test_weights_are_torchvisions_by_name_and_shape() -> None:
+    theirs = {name: tuple(tensor.shape) for name, tensor in build_model().state_dict().items()}
+    assert weight_shapes() == theirs
+
+
+@pytest.mark.parametrize("image_px", [32, 48, 64, 224])
+def test_folded_backbone_computes_torchvisions_features(
+    image_px: int, generator: torch.Generator
+) -> None:
+    model = build_model().eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # fresh statistics would fold to nothing
+            for tensor, low, high in (
+                (module.running_mean, -0.5, 0.5),
+                (module.running_var, 0.5, 2.0),
+                (module.weight.data, 0.5, 1.5),
+                (module.bias.data, -0.5, 0.5),
+            ):
+                assert tensor is not None
+                tensor.uniform_(low, high, generator=generator)
+    weights = model.state_dict()
+    model.fc = torch.nn.Identity()
+    inputs = torch.randn(3, 3, image_px, image_px, generator=generator)
+    with torch.inference_mode():
+        theirs = model(inputs)
+        ours = FoldedBackbone(weights, image_px)(inputs)
+    assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * theirs.abs().max().item())

@@ -1,0 +1,128 @@
+"""ResNet-18 for answering, on torch alone: what its weights are called, and a folded forward pass.
+
+Training uses torchvision's module, which this equals (tests hold both). Importing torchvision takes
+seconds and 170 MB, most of it a compiler that answering never uses.
+Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1, with the
+strides, biases and names of torchvision's `resnet18`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.recipe import CLASSES
+
+HEAD_PREFIX = "fc."
+FEATURES = 512
+"""Length of the vector the backbone hands to the last layer."""
+BATCH_NORM_EPSILON = 1e-5
+"""torch's default, which torchvision keeps."""
+_STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+"""Channels, and stride of the first of the two blocks."""
+
+
+def is_head(name: str) -> bool:
+    """True for the state-dict names of the last layer."""
+    return name.startswith(HEAD_PREFIX)
+
+
+def weight_shapes() -> dict[str, tuple[int, ...]]:
+    """Name and shape of everything in the state dict of `resnet18(num_classes=10)`."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in _convolutions():
+        shapes[f"{layer.name}.weight"] = (layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{layer.norm}.{part}"] = (layer.outputs,)
+        shapes[f"{layer.norm}.num_batches_tracked"] = ()
+    shapes["fc.weight"] = (len(CLASSES), FEATURES)
+    shapes["fc.bias"] = (len(CLASSES),)
+    return shapes
+
+
+class FoldedBackbone:
+    """A ResNet-18 in evaluation mode without its last layer, every BatchNorm folded into the
+    convolution before it, and taps that only meet padding left out (`model.trim_padding`)."""
+
+    def __init__(self, weights: dict[str, Tensor], image_px: int) -> None:
+        """
+        Args:
+            weights: torchvision's state dict, any floating dtype; not kept.
+            image_px: side of the inputs, in pixels.
+        """
+        self._layers: dict[str, tuple[Tensor, Tensor, int, int]] = {}
+        side = image_px
+        for layer in _convolutions():
+            if layer.name == "layer1.0.conv1":
+                side = -(-side // 2)  # the maximum pooling before it
+            scale, shift = _fold(weights, layer.norm)
+            kernel = weights[f"{layer.name}.weight"]
+            padding = layer.kernel // 2
+            if padding == 1 and side <= layer.stride:
+                # The map is a single stride wide: all taps before its first row meet padding.
+                live = slice(1, 1 + side)
+                kernel, padding = kernel[:, :, live, live], 0
+            kernel = kernel.float() * scale[:, None, None, None]
+            kernel = kernel.contiguous(memory_format=torch.channels_last)
+            self._layers[layer.name] = (kernel, shift, layer.stride, padding)
+            if not layer.name.endswith("downsample.0"):
+                side = -(-side // layer.stride)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Features `(N, 512)` float32 of normalised `inputs (N, 3, image_px, image_px)`."""
+        maps = F.max_pool2d(self._apply("conv1", inputs).relu_(), 3, stride=2, padding=1)
+        for stage in range(1, len(_STAGES) + 1):
+            for block in (f"layer{stage}.0", f"layer{stage}.1"):
+                shortcut = maps
+                if f"{block}.downsample.0" in self._layers:
+                    shortcut = self._apply(f"{block}.downsample.0", maps)
+                inner = self._apply(f"{block}.conv1", maps).relu_()
+                maps = (self._apply(f"{block}.conv2", inner) + shortcut).relu_()
+        return maps.mean(dim=(2, 3))
+
+    def _apply(self, name: str, maps: Tensor) -> Tensor:
+        kernel, shift, stride, padding = self._layers[name]
+        return F.conv2d(maps, kernel, shift, stride, padding)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """A convolution without bias and the BatchNorm after it."""
+
+    name: str
+    norm: str
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+
+
+def _convolutions() -> Iterator[_Convolution]:
+    """All twenty, in the order they are applied; a block's shortcut last."""
+    yield _Convolution("conv1", "bn1", 3, 64, 7, 2)
+    inputs = 64
+    for stage, (channels, stride) in enumerate(_STAGES, 1):
+        first, second = f"layer{stage}.0", f"layer{stage}.1"
+        yield _Convolution(f"{first}.conv1", f"{first}.bn1", inputs, channels, 3, stride)
+        yield _Convolution(f"{first}.conv2", f"{first}.bn2", channels, channels, 3, 1)
+        if inputs != channels:
+            shortcut = f"{first}.downsample"
+            yield _Convolution(f"{shortcut}.0", f"{shortcut}.1", inputs, channels, 1, stride)
+        yield _Convolution(f"{second}.conv1", f"{second}.bn1", channels, channels, 3, 1)
+        yield _Convolution(f"{second}.conv2", f"{second}.bn2", channels, channels, 3, 1)
+        inputs = channels
+
+
+def _fold(weights: dict[str, Tensor], norm: str) -> tuple[Tensor, Tensor]:
+    """A BatchNorm in evaluation mode as scale and shift `(C,)` float32.
+
+    y = (x - mean) / sqrt(var + epsilon) * gamma + beta (Ioffe and Szegedy, 2015, algorithm 2).
+    """
+    gamma, beta, mean, variance = (
+        weights[f"{norm}.{part}"].float()
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = gamma / (variance + BATCH_NORM_EPSILON).sqrt()
+    return scale, beta - mean * scale
