@@ -1,6 +1,7 @@
 """The test images at hand: all of them, or the embedded sample."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from trainer.data import (
@@ -22,6 +24,7 @@ from trainer.picture import decode_picture, to_pixels
 from trainer.recipe import CLASSES
 
 EXAMPLES_DIR = Path(__file__).parent / "examples"
+THUMBNAIL_PX = 160
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,22 @@ class Example:
 
     path: Path
     label: int
+
+    @property
+    def large(self) -> bool:
+        """True for an image enlarged to a photograph, False for a test image as it is."""
+        return self.path.suffix == ".jpg"
+
+    @property
+    def thumbnail(self) -> tuple[bytes, str]:
+        """A small version: its file's content and kind."""
+        if not self.large:
+            return self.path.read_bytes(), "png"
+        content = io.BytesIO()
+        with Image.open(self.path) as image:
+            image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+            image.save(content, "JPEG")
+        return content.getvalue(), "jpeg"
 
 
 class Gallery:

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo import text, views
-from demo.gallery import Gallery
+from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.models import Models
 from demo.tabs.about import create_about_tab
 from demo.tabs.accuracy import create_accuracy_tab
@@ -95,6 +95,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Default(font=system, font_mono=["ui-monospace", "monospace"]),
         "css": STYLE.read_text(),
+        "allowed_paths": [str(EXAMPLES_DIR)],
         "max_file_size": MAX_BYTES,
         "run_history": False,
         "enable_monitoring": False,

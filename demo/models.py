@@ -40,7 +40,7 @@ class Classification(TypedDict):
     agreement: str
     """One sentence: all agree, or who disagrees with whom."""
     familiar: bool
-    """False where most models find it unlike CIFAR-10: probably none of the ten classes."""
+    """False where half of the models or more find it unlike CIFAR-10: probably none of the ten."""
     models: dict[str, ModelAnswer]
     """Recipe name to answer, for every model at hand."""
     left_out: dict[str, str]
@@ -112,7 +112,7 @@ class Models:
             agreement=text.describe_agreement(
                 {name: model["answer"] for name, model in models.items()}
             ),
-            familiar=2 * unfamiliar <= len(models),
+            familiar=2 * unfamiliar < len(models),
             models=models,
             left_out=self.faults,
         )

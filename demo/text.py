@@ -71,6 +71,7 @@ DIFFERENCE_HINT = (
 NOT_UPLOADED = "That file was not uploaded here: upload it first."
 FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
 BAD_CROP = "crop must be 'centre' or 'fit'."
+NO_SUCH_EXAMPLE = "Choose one of the examples shown."
 NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
 
 LIMITS = f"{FORMAT_NAMES}, up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 1_000_000} megapixels."
@@ -143,6 +144,11 @@ def describe_unfamiliar(unfamiliar: int, models: int) -> str:
 
 def describe_truth(label: int) -> str:
     return f"This one is known: it is {article(CLASSES[label])}."
+
+
+def describe_example(label: int, large: bool) -> str:
+    """An example for screen readers."""
+    return f"Example: {article(CLASSES[label])}, {'enlarged' if large else 'a test image'}"
 
 
 def describe_seconds(seconds: float) -> str:
@@ -280,8 +286,8 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 ## Limits
 
 - The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
-- Where most of them find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of CIFAR-10's
-  validation images (the energy score of Liu et al., 2020), the screen says so. It is a hint: some
+- Where half of them or more find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of its
+  CIFAR-10 validation images (the energy score of Liu et al., 2020), the screen says so. It is a hint: some
   strange pictures pass, and some good ones do not.
 - The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
   calibration error in the Accuracy tab.

@@ -1,18 +1,27 @@
 """From an uploaded file to a safe picture. The rules are `trainer.picture`'s; one place reads."""
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from demo import text
 from trainer.picture import MAX_BYTES, PictureError, decode_picture
 
 
-def read_picture(path: str) -> Image.Image:
+def read_picture(file: Any, folder: Path) -> Image.Image:
     """Decodes an uploaded file.
 
+    Args:
+        file: as Gradio's API sends it, a dictionary with its `path` on the server; not trusted.
+        folder: where uploads lie; nothing outside it is read.
+
     Raises:
-        PictureError: it is gone, too large, or not a picture we take.
+        PictureError: it was not uploaded, is gone, too large, or not a picture we take.
     """
+    path = file.get("path") if isinstance(file, dict) else None
+    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(folder.resolve()):
+        raise PictureError(text.NOT_UPLOADED)
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)

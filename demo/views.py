@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from demo import text
+from demo.gallery import Example
 from demo.models import Classification, ModelAnswer
 from demo.overlap import Overlap
 from trainer.observations import reference_accuracy
@@ -18,6 +19,22 @@ from trainer.palette import COLOURS
 from trainer.progress import format_duration
 from trainer.recipe import CLASSES
 
+ON_CHOICE = """
+let chosen = null;
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-choice]');
+  if (!button) return;
+  chosen = button.dataset.choice;
+  trigger('click', {choice: chosen});
+});
+watch('value', () => {
+  if (chosen === null) return;
+  element.querySelector(`[data-choice="${chosen}"]`)?.focus({preventScroll: true});
+  chosen = null;
+});
+"""
+"""JavaScript for `gr.HTML`: a click on an element with `data-choice` is an event with that
+`choice`; redrawing leaves the keyboard where it was."""
 TOP_CLASSES = 3
 """Classes a card shows before it is opened."""
 
@@ -26,8 +43,8 @@ def draw_pixels(pixels: np.ndarray, alt: str) -> str:
     """An `<img>` of `pixels (3, 32, 32)` uint8, to the bit; the style sheet enlarges it."""
     content = io.BytesIO()
     Image.fromarray(pixels.transpose(1, 2, 0)).save(content, "PNG")
-    data = base64.b64encode(content.getvalue()).decode()
-    return f'<img class="q-pixels" src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+    source = _embed(content.getvalue(), "png")
+    return f'<img class="q-pixels" src="{source}" alt="{escape(alt)}">'
 
 
 def draw_seen(pixels: np.ndarray | None) -> str:
@@ -37,6 +54,17 @@ def draw_seen(pixels: np.ndarray | None) -> str:
         f'<figure class="q-seen"><figcaption>{text.SEEN}</figcaption>'
         f'<div class="q-frame">{inner}</div><small>{text.SEEN_NOTE}</small></figure>'
     )
+
+
+def draw_examples(examples: Sequence[Example]) -> str:
+    """A button a picture, `data-choice` its place in the list."""
+    buttons = "".join(
+        f'<button type="button" data-choice="{index}" '
+        f'aria-label="{text.describe_example(example.label, example.large)}">'
+        f'<img src="{_embed(*example.thumbnail)}" alt=""></button>'
+        for index, example in enumerate(examples)
+    )
+    return f'<p class="q-key">{text.EXAMPLES}</p><div class="q-examples">{buttons}</div>'
 
 
 def draw_result(result: Classification, truth: int | None) -> str:
@@ -109,7 +137,8 @@ def draw_accuracy_table(
 def draw_matrix(
     confusion: np.ndarray, counting: str, caption: str, chosen: tuple[int, int] | None
 ) -> str:
-    """One confusion matrix `(true, predicted)` as a table of buttons, `data-cell="true,predicted"`.
+    """One confusion matrix `(true, predicted)` as a table of buttons, each with its
+    `data-choice="true,predicted"`.
 
     Args:
         counting: `percent` of the true class, or `count` of images.
@@ -125,7 +154,7 @@ def draw_matrix(
             images = int(confusion[true, predicted])
             shown = f"{100 * share[true, predicted]:.1f}" if counting == "percent" else f"{images}"
             cells.append(
-                f'<td><button type="button" data-cell="{true},{predicted}" '
+                f'<td><button type="button" data-choice="{true},{predicted}" '
                 f'class="q-{colour[true, predicted]}" '
                 f'style="--strength:{strength[true, predicted]:.3f}" '
                 f'aria-pressed="{str(chosen == (true, predicted)).lower()}" '
@@ -206,6 +235,10 @@ def draw_overlap(first: str, second: str, overlap: Overlap) -> str:
         f"<td>{overlap.only_second:,}</td><td>{overlap.both_wrong:,}</td></tr></tbody></table>"
         f"<p>{escape(text.describe_overlap(first, second, overlap))}</p>"
     )
+
+
+def _embed(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _draw_card(name: str, answer: ModelAnswer, truth: int | None) -> str:

@@ -24,12 +24,6 @@ CURVES = {
 SHOWN_IMAGES = 24
 CONFUSED_PAIRS = 5
 _CLASS_CHOICES = [(name, label) for label, name in enumerate(CLASSES)]
-_ON_CELL = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-cell]');
-  if (button) trigger('click', {cell: button.dataset.cell});
-});
-"""
 
 
 def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
@@ -88,8 +82,12 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
         )
 
     def on_cell(event: gr.EventData) -> tuple[int, int]:
-        true, said = str(event.cell).split(",")
-        return int(true), int(said)
+        try:
+            true, said = (int(part) for part in event.choice.split(","))
+            CLASSES[true], CLASSES[said]
+        except (AttributeError, IndexError, ValueError) as error:
+            raise gr.Error(text.NO_SUCH_CLASS, print_exception=False) from error
+        return true, said
 
     def on_pair(first: str, second: str) -> tuple[str, str]:
         labels = models.predictions[first].labels
@@ -140,7 +138,7 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
     gr.Markdown(text.MATRIX_HINT, elem_classes="q-note")
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
-            matrix = _html(js_on_load=_ON_CELL, elem_id="matrix", min_height=500)
+            matrix = _html(js_on_load=views.ON_CHOICE, elem_id="matrix", min_height=500)
         with gr.Column(scale=2, min_width=280):
             facts = _html(elem_id="facts", min_height=170)
             true = gr.Dropdown(_CLASS_CHOICES, value=true_start, label=text.TRUE_CLASS)

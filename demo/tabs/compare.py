@@ -1,11 +1,13 @@
 """Compare: one picture, four models, side by side; and the same as an API."""
 
 import random
+from pathlib import Path
 from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
 from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo import text, views
@@ -38,17 +40,17 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
                 elem_id="picture",
             )
             gr.Markdown(text.LIMITS, elem_classes="q-note")
-            crop = gr.Radio(text.CROP_CHOICES, value="centre", label=text.CROP)
+            disagree = gr.Button(text.DISAGREE_BUTTON, interactive=bool(disagreements))
         with gr.Column(scale=2, min_width=280):
             seen = gr.HTML(first_seen, elem_id="seen", apply_default_css=False)
-            disagree = gr.Button(text.DISAGREE_BUTTON, interactive=bool(disagreements))
+            crop = gr.Radio(text.CROP_CHOICES, value="centre", label=text.CROP)
     result = gr.HTML(first_result, elem_id="result", apply_default_css=False)
-    gr.Examples(
-        [[str(example.path)] for example in list_examples()],
-        inputs=[picture],
-        label=text.EXAMPLES,
-        examples_per_page=20,
-        api_visibility="private",
+    examples = list_examples()
+    gallery_html = gr.HTML(
+        views.draw_examples(examples),
+        js_on_load=views.ON_CHOICE,
+        elem_id="examples",
+        apply_default_css=False,
     )
     gr.Markdown(text.EXAMPLES_NOTE, elem_classes="q-note")
 
@@ -64,6 +66,12 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
     def on_disagree() -> Image.Image:
         return _to_image(gallery.image(random.choice(disagreements)))
 
+    def on_example(event: gr.EventData) -> str:
+        try:
+            return str(examples[int(event.choice)].path)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise gr.Error(text.NO_SUCH_EXAMPLE, print_exception=False) from error
+
     gr.on(
         [picture.change, crop.change],
         on_picture,
@@ -75,6 +83,7 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
         concurrency_limit=LARGEST_BATCH,
         api_visibility="private",
     )
+    gallery_html.click(on_example, None, picture, show_progress="hidden", api_visibility="private")
     disagree.click(on_disagree, None, picture, show_progress="hidden", api_visibility="private")
 
     def classify(image: FileData, crop: Crop = "centre") -> Classification:
@@ -98,17 +107,14 @@ def _classify(models: Models, gallery: Gallery, pixels: np.ndarray) -> tuple[str
 
 
 def _read(file: Any, crop: Crop) -> np.ndarray:
-    """The pixels of a file as Gradio sends it, a dictionary with its path on the server.
+    """The pixels of a file as Gradio's API sends it.
 
     Raises:
-        PictureError: it is no such thing, not a picture we take, or `crop` is unknown.
+        PictureError: it is not a picture we take, or `crop` is unknown.
     """
     if crop not in get_args(Crop):
         raise PictureError(text.BAD_CROP)
-    path = file.get("path") if isinstance(file, dict) else None
-    if not isinstance(path, str):
-        raise PictureError(text.NOT_UPLOADED)
-    return to_pixels(read_picture(path), crop)
+    return to_pixels(read_picture(file, Path(get_upload_folder())), crop)
 
 
 def _to_image(pixels: np.ndarray) -> Image.Image:

@@ -1,11 +1,8 @@
-import io
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image, features
 
+from tests.pictures import claim_png, encode, text_bomb, turn
 from trainer.data import Dataset
 from trainer.picture import MAX_BYTES, PictureError, decode_picture, to_pixels
 
@@ -15,12 +12,6 @@ def picture(sample: Dataset) -> Image.Image:
     """A 96 x 64 photograph-like picture."""
     pixels = sample.test.images[3].permute(1, 2, 0).numpy()
     return Image.fromarray(pixels).resize((96, 64), Image.Resampling.BICUBIC)
-
-
-def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
-    content = io.BytesIO()
-    picture.save(content, kind, **options)
-    return content.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "GIF", "JPEG"])
@@ -34,21 +25,7 @@ def test_every_accepted_format_decodes(picture: Image.Image, kind: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_gives_the_upright_picture(picture: Image.Image, orientation: int) -> None:
-    turns = {
-        2: [Image.Transpose.FLIP_LEFT_RIGHT],
-        3: [Image.Transpose.ROTATE_180],
-        4: [Image.Transpose.FLIP_TOP_BOTTOM],
-        5: [Image.Transpose.TRANSPOSE],
-        6: [Image.Transpose.ROTATE_90],
-        7: [Image.Transpose.TRANSVERSE],
-        8: [Image.Transpose.ROTATE_270],
-    }
-    stored = picture
-    for turn in turns.get(orientation, []):
-        stored = stored.transpose(turn)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    decoded = decode_picture(encode(stored, "PNG", exif=exif))
+    decoded = decode_picture(turn(picture, orientation))
     assert np.array_equal(np.asarray(decoded), np.asarray(picture))
 
 
@@ -110,33 +87,18 @@ def test_truncated_pictures_are_refused(picture: Image.Image, kind: str, keep: f
         decode_picture(content[: int(len(content) * keep)])
 
 
-def png(width: int, height: int, extra: bytes = b"") -> bytes:
-    """A PNG's signature and header, claiming a size without holding it."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + checksum
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    pixels = chunk(b"IDAT", zlib.compress(b"\x00" * 10))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + pixels + chunk(b"IEND", b"")
-
-
 def test_giant_and_thin_pictures_are_refused_before_decoding() -> None:
     with pytest.raises(PictureError, match="megapixels"):
-        decode_picture(png(10_000, 10_000))
+        decode_picture(claim_png(10_000, 10_000))
     with pytest.raises(PictureError, match="times as long"):
-        decode_picture(png(1, 5000))
+        decode_picture(claim_png(1, 5000))
     with pytest.raises(PictureError, match="20 MB"):
         decode_picture(bytes(MAX_BYTES + 1))
 
 
 def test_text_bomb_in_a_png_is_refused() -> None:
-    body = b"note\x00\x00" + zlib.compress(bytes(80_000_000))
-    checksum = struct.pack(">I", zlib.crc32(b"zTXt" + body))
-    bomb = struct.pack(">I", len(body)) + b"zTXt" + body + checksum
     with pytest.raises(PictureError):
-        decode_picture(png(32, 32, bomb))
+        decode_picture(text_bomb())
 
 
 def test_centre_crops_and_fit_keeps() -> None:
@@ -161,3 +123,15 @@ def test_one_pixel_gets_an_answer() -> None:
 def test_native_picture_is_passed_through(sample: Dataset) -> None:
     native = Image.fromarray(sample.test.images[0].permute(1, 2, 0).numpy())
     assert np.array_equal(to_pixels(native), sample.test.images[0].numpy())
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_jpeg_decoded_at_reduced_scale_looks_the_same(
+    picture: Image.Image, orientation: int
+) -> None:
+    large = picture.resize((4000, 2600), Image.Resampling.BICUBIC)
+    content = turn(large, orientation, "JPEG", quality=92)
+    decoded = decode_picture(content)
+    assert max(decoded.size) < 1300
+    difference = to_pixels(decoded).astype(int) - to_pixels(large)
+    assert np.abs(difference).max() <= 3

@@ -1,0 +1,78 @@
+"""A running app, and how a stranger talks to it: plain HTTP."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conftest import ROOT
+
+
+class Refused(Exception):
+    """The app's answer is an error; the message is what the user is told."""
+
+
+@dataclass
+class RunningApp:
+    """The app on a port of its own."""
+
+    url: str
+    client: httpx.Client
+    pid: int
+
+    def upload(self, content: bytes, name: str = "picture.png") -> str:
+        """Uploads a file; returns its path on the server."""
+        answer = self.client.post("/gradio_api/upload", files={"files": (name, content)})
+        if answer.status_code != 200:
+            raise Refused(answer.text)
+        path: str = answer.json()[0]
+        return path
+
+    def call(self, *data: Any, endpoint: str = "classify") -> Any:
+        """Calls an endpoint with its arguments and returns its answer."""
+        called = self.client.post(f"/gradio_api/call/{endpoint}", json={"data": list(data)})
+        event = called.raise_for_status().json()["event_id"]
+        lines = self.client.get(f"/gradio_api/call/{endpoint}/{event}").text.splitlines()
+        answer = json.loads(lines[1].removeprefix("data: "))
+        if lines[0] != "event: complete":
+            raise Refused(answer["error"] if isinstance(answer, dict) else str(answer))
+        return answer[0]
+
+    def classify(self, content: bytes, crop: str = "centre", name: str = "picture.png") -> Any:
+        """Uploads a picture and has it classified."""
+        return self.call(as_file(self.upload(content, name)), crop)
+
+
+def as_file(path: str) -> dict[str, Any]:
+    """A file as Gradio's API takes it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+@contextlib.contextmanager
+def running_app(checkpoints: Path | None = None) -> Iterator[RunningApp]:
+    """Runs `python app.py` until the block ends."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if checkpoints:
+        environment["QUARTET_CHECKPOINTS"] = str(checkpoints)
+    with subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            addresses = (
+                re.search(r"Running on local URL: +(\S+)", line) for line in process.stdout
+            )
+            address = next(filter(None, addresses), None)
+            assert address, "the app ended before it was ready"
+            with httpx.Client(base_url=address[1], timeout=60) as client:
+                yield RunningApp(address[1], client, process.pid)
+        finally:
+            process.terminate()

@@ -1,0 +1,257 @@
+"""What visitors do, in a real browser: the system's chromium, or Playwright's own."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
+
+from demo.gallery import EXAMPLES_DIR
+from demo.text import LABELS
+from tests.app import RunningApp, running_app
+from tests.conftest import CHECKPOINTS
+from trainer.recipe import CLASSES, RECIPE_NAMES
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[RunningApp]:
+    with running_app() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+        except Error as error:
+            pytest.skip(f"no browser, run playwright install chromium: {error.message[:60]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(app: RunningApp, browser: Browser) -> Iterator[OpenPage]:
+    """Opens the app in a window of its own and waits for the first cards."""
+    contexts = []
+
+    def open_page(theme: str = "light", viewport: dict[str, int] = DESKTOP) -> Page:
+        context = browser.new_context(viewport=viewport)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{app.url}/?__theme={theme}")
+        expect(cards(page)).to_have_count(4)
+        expect(page.locator("#picture img")).to_be_visible()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Where pictures of the screens go: `make screenshots` names docs/images."""
+    return Path(os.environ.get("QUARTET_SCREENSHOTS") or tmp_path)
+
+
+def cards(page: Page) -> Locator:
+    return page.locator("#result").get_by_role("article")
+
+
+def upload(page: Page, path: Path) -> None:
+    page.locator("#picture input[type=file]").set_input_files(path)
+
+
+def open_accuracy(page: Page) -> None:
+    page.get_by_role("tab", name="Accuracy").click()
+    expect(page.locator("#alone figure").first).to_be_visible()
+
+
+def test_upload_and_read_four_answers(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Clear").or_(page.get_by_label("Remove Image")).first.click()
+    expect(page.locator("#result")).to_contain_text("Choose a picture")
+    upload(page, EXAMPLES_DIR / "dog-photo.jpg")
+    expect(page.locator("#result")).to_contain_text("it is a dog")
+    for card, label in zip(cards(page).all(), LABELS.values(), strict=True):
+        expect(card).to_have_accessible_name(label)
+        expect(card.locator(".q-mark")).to_have_text(re.compile("right|wrong"))
+        expect(card.locator("footer")).to_contain_text("ms")
+    first = cards(page).first
+    first.get_by_text("all ten classes").click()
+    for name in CLASSES:
+        expect(first.get_by_text(name, exact=True).first).to_be_visible()
+
+
+def test_crop_changes_what_the_models_see(open_page: OpenPage) -> None:
+    page = open_page()
+    seen = page.get_by_alt_text("reduced to 32 by 32")
+    upload(page, EXAMPLES_DIR / "truck-photo.jpg")
+    expect(page.locator("#result")).to_contain_text("it is a truck")
+    centre = seen.get_attribute("src")
+    page.get_by_label("all of it, on white").check()
+    expect(seen).not_to_have_attribute("src", centre or "")
+
+
+def test_an_image_they_disagree_on(open_page: OpenPage) -> None:
+    page = open_page()
+    before = page.get_by_alt_text("reduced to 32 by 32").get_attribute("src")
+    page.get_by_role("button", name="An image they disagree on").click()
+    expect(page.get_by_alt_text("reduced to 32 by 32")).not_to_have_attribute("src", before or "")
+    expect(page.locator("#result")).to_contain_text("This one is known")
+    answers = {card.locator(".q-answer").inner_text() for card in cards(page).all()}
+    assert len(answers) > 1
+
+
+def test_example_is_one_click(open_page: OpenPage) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Example: an automobile, enlarged").click()
+    expect(page.locator("#result")).to_contain_text("it is an automobile")
+
+
+def test_cell_shows_its_images_by_mouse_and_keyboard(open_page: OpenPage) -> None:
+    page = open_page()
+    open_accuracy(page)
+    matrix, images = page.locator("#matrix"), page.locator("#cell-images")
+    confusion = json.loads((CHECKPOINTS / "sgd_full.json").read_text())["test"]["confusion"]
+    ship, truck = CLASSES.index("ship"), CLASSES.index("truck")
+    count = confusion[ship][truck]
+    cell = matrix.get_by_role("button", name=f"true ship, predicted truck: {count} images")
+    cell.click()
+    expect(images).to_contain_text("a ship taken for a truck")
+    expect(images).to_contain_text(f"{count} test image")
+    expect(cell).to_have_attribute("aria-pressed", "true")
+    for figure in images.locator("figure").all():
+        expect(figure.locator("strong")).to_have_text("ship")
+        expect(figure.locator("li").first).to_contain_text("truck")
+    other = matrix.get_by_role("button", name="true dog, predicted cat")
+    other.focus()
+    page.keyboard.press("Enter")
+    expect(images).to_contain_text("a dog taken for a cat")
+    expect(page.get_by_label("True class", exact=True)).to_have_value("dog")
+    expect(other).to_be_focused()
+
+
+def test_model_and_normalisation_can_be_switched(open_page: OpenPage) -> None:
+    page = open_page()
+    open_accuracy(page)
+    cell = page.locator("#matrix [data-choice='3,5']")
+    confusion = json.loads((CHECKPOINTS / "adam_frozen.json").read_text())["test"]["confusion"]
+    page.locator("#matrix-model").get_by_label(LABELS["adam_frozen"]).check()
+    expect(cell).to_have_text(f"{100 * confusion[3][5] / sum(confusion[3]):.1f}")
+    page.get_by_label("images", exact=True).check()
+    expect(cell).to_have_text(str(confusion[3][5]))
+    expect(page.locator("#facts")).to_contain_text("Adam (last layer) knows")
+
+
+def test_two_models_are_compared(open_page: OpenPage) -> None:
+    page = open_page()
+    open_accuracy(page)
+    expect(page.locator("#overlap")).to_contain_text("McNemar's exact test")
+    before = page.locator("#overlap").inner_text()
+    page.get_by_label("Second model").click()
+    page.get_by_role("option", name=LABELS["adam_frozen"]).click()
+    expect(page.locator("#overlap")).to_contain_text("SGD (all layers) is really better")
+    assert page.locator("#overlap").inner_text() != before
+    page.locator("#alone-model").get_by_label(LABELS["adam_full"]).check()
+    expect(page.locator("#alone")).to_contain_text("Adam (all layers) alone is right on")
+
+
+def test_bad_file_gives_the_sentence_and_the_page_goes_on(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page()
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture at all")
+    upload(page, bad)
+    expect(page.get_by_role("alert")).to_contain_text("The file is not a whole picture")
+    expect(cards(page)).to_have_count(0)
+    page.get_by_label("Remove Image").first.click()
+    upload(page, EXAMPLES_DIR / "ship-test.png")
+    expect(page.locator("#result")).to_contain_text("it is a ship")
+    expect(cards(page)).to_have_count(4)
+
+
+@pytest.mark.parametrize(
+    ("theme", "viewport", "columns", "name"),
+    [
+        ("light", DESKTOP, 4, "compare"),
+        ("dark", DESKTOP, 4, "compare-dark"),
+        ("light", {"width": 800, "height": 1100}, 2, "compare-tablet"),
+        ("dark", PHONE, 1, "compare-phone"),
+    ],
+)
+def test_cards_stand_in_columns_without_overlap(
+    open_page: OpenPage,
+    screenshots: Path,
+    theme: str,
+    viewport: dict[str, int],
+    columns: int,
+    name: str,
+) -> None:
+    page = open_page(theme, viewport)
+    boxes = [card.bounding_box() for card in cards(page).all()]
+    assert all(boxes)
+    assert len({round(box["x"]) for box in boxes if box}) == columns
+    for index, one in enumerate(boxes):
+        for other in boxes[index + 1 :]:
+            assert one
+            assert other
+            assert (
+                one["x"] + one["width"] <= other["x"] + 1
+                or one["y"] + one["height"] <= other["y"] + 1
+            )
+    assert_fits(page)
+    page.screenshot(path=screenshots / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("theme", "viewport", "name"),
+    [("light", DESKTOP, "accuracy"), ("dark", PHONE, "accuracy-phone")],
+)
+def test_accuracy_fits_the_screen(
+    open_page: OpenPage, screenshots: Path, theme: str, viewport: dict[str, int], name: str
+) -> None:
+    page = open_page(theme, viewport)
+    open_accuracy(page)
+    expect(page.locator("#overview svg")).to_have_count(4)
+    expect(page.locator(".vega-embed svg, .vega-embed canvas")).to_have_count(3)
+    assert_fits(page)
+    page.get_by_role("heading", name="How often they are right").scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / f"{name}.png")
+    page.locator("#matrix").scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / f"{name}-matrix.png")
+
+
+def test_every_picture_and_control_has_a_name(open_page: OpenPage) -> None:
+    page = open_page()
+    open_accuracy(page)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('img:not([alt])')].length +
+          [...document.querySelectorAll('main button, main select, main input:not([type=file])')]
+          .filter(e => !(e.getAttribute('aria-label') || e.innerText || e.title ||
+            (e.labels && e.labels.length))).length"""
+    )
+    assert nameless == 0
+    page.get_by_role("tab", name="About").click()
+    expect(page.get_by_role("heading", name="Limits")).to_be_visible()
+    assert len(RECIPE_NAMES) == page.locator("table:visible tbody tr").count()
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing sticks out sideways."""
+    width, inner = page.evaluate(
+        "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert width <= inner
