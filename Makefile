@@ -3,16 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
 
-.PHONY: demo test train report bench choices
+.PHONY: demo test try train report bench choices screenshots space
 
 demo: .venv/ready
-	rm -rf runs/demo
-	$(BIN)/python -m trainer train --sample --epochs 2 --backbone $(BACKBONE) --out runs/demo
-	$(BIN)/python -m trainer predict trainer/sample/example.png --checkpoints runs/demo
+	$(BIN)/python app.py
 
 test: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/python -m pytest
+
+try: .venv/ready
+	rm -rf runs/try
+	$(BIN)/python -m trainer train --sample --epochs 2 --backbone $(BACKBONE) --out runs/try
+	$(BIN)/python -m trainer predict trainer/sample/example.png --checkpoints runs/try
 
 train: .venv/ready
 	$(BIN)/python -m trainer train
@@ -22,12 +25,23 @@ report: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m bench.training --backbone $(BACKBONE)
+	$(BIN)/python -m bench.app
 
 choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)
+
+screenshots: .venv/ready
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits"
+
+# What a Space does: requirements.txt alone, in a fresh environment, then app.py.
+space:
+	rm -rf runs/space && $(PYTHON) -m venv runs/space
+	runs/space/bin/python -m pip install --quiet -r requirements.txt
+	runs/space/bin/python -m tests.app
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium || true
 	touch $@

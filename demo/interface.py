@@ -24,6 +24,9 @@ STYLE = Path(__file__).parent / "style.css"
 WAITING = 256
 """Requests in the queue before further ones are told that it is full."""
 UPLOADS_KEPT_S = 3600
+SESSIONS_KEPT = 256
+"""Gradio holds a copy of every component's settings a session, and each call of the API is one; the
+app keeps nothing in them that a visitor could miss."""
 
 
 class GuardedBlocks(gr.Blocks):
@@ -40,7 +43,8 @@ class GuardedBlocks(gr.Blocks):
         if _names_address(inputs):
             raise gr.Error(text.FOREIGN_FILE, print_exception=False)
         try:
-            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+            processed: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+            return processed
         except InvalidPathError as error:
             raise gr.Error(text.NOT_UPLOADED, print_exception=False) from error
 
@@ -97,6 +101,7 @@ def launch_options() -> dict[str, Any]:
         "css": STYLE.read_text(),
         "allowed_paths": [str(EXAMPLES_DIR)],
         "max_file_size": MAX_BYTES,
+        "state_session_capacity": SESSIONS_KEPT,
         "run_history": False,
         "enable_monitoring": False,
         "show_error": False,

@@ -28,7 +28,7 @@ class Overlap:
         trials = self.only_first + self.only_second
         tail = sum(math.comb(trials, k) for k in range(min(self.only_first, self.only_second) + 1))
         # An exact ratio of integers: 2.0 ** trials would overflow.
-        return min(1.0, 2 * tail / 2**trials)
+        return float(min(1.0, 2 * tail / (1 << trials)))
 
 
 def measure_overlap(labels: Tensor, first: Tensor, second: Tensor) -> Overlap:

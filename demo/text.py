@@ -286,9 +286,9 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 ## Limits
 
 - The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
-- Where half of them or more find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of its
-  CIFAR-10 validation images (the energy score of Liu et al., 2020), the screen says so. It is a hint: some
-  strange pictures pass, and some good ones do not.
+- Where half of them or more find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of
+  CIFAR-10's validation images (the energy score of Liu et al., 2020), the screen says so. It is a
+  hint: many strange pictures pass, and some good ones do not.
 - The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
   calibration error in the Accuracy tab.
 - Your picture stays on this server, is used for nothing else, and is deleted after about an hour.

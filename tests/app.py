@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).parent.parent
 
 
 class Refused(Exception):
@@ -76,3 +76,9 @@ def running_app(checkpoints: Path | None = None) -> Iterator[RunningApp]:
                 yield RunningApp(address[1], client, process.pid)
         finally:
             process.terminate()
+
+
+if __name__ == "__main__":
+    with running_app() as app:
+        content = (ROOT / "demo" / "examples" / "cat-test.png").read_bytes()
+        print(app.classify(content)["agreement"])

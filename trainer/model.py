@@ -79,11 +79,7 @@ def _file_sha256(path: Path) -> str:
 def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     with torch.device("meta"):
         model = build_model()
-    expected = {
-        name: tensor
-        for name, tensor in model.state_dict().items()
-        if not is_head(name)
-    }
+    expected = {name: tensor for name, tensor in model.state_dict().items() if not is_head(name)}
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()

@@ -173,7 +173,7 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
         **quiet,
     )
     gr.on(
-        [component.change for component in cell],
+        [model.change, counting.change, true.change, said.change],
         on_matrix,
         cell,
         [matrix, facts, images],

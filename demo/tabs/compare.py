@@ -7,6 +7,7 @@ from typing import Any, get_args
 import gradio as gr
 import numpy as np
 from gradio.data_classes import FileData
+from gradio.events import api
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -98,7 +99,7 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
         except PictureError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    gr.api(classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
+    api(classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
 
 
 def _classify(models: Models, gallery: Gallery, pixels: np.ndarray) -> tuple[str, str]:

@@ -46,3 +46,43 @@ def test_trainer_imports_only_what_lies_before(path: Path) -> None:
 def test_trainer_knows_neither_gradio_nor_bench(path: Path) -> None:
     tops = {name.split(".")[0] for name in imports(path)}
     assert not tops & {"gradio", "bench", "demo", "tests"}
+
+
+APP_LAYERS = [
+    {"overlap", "batching"},
+    {"text"},
+    {"plots", "uploads"},
+    {"gallery", "models"},
+    {"views", "make_examples"},
+    {"tabs"},
+    {"interface"},
+]
+GRADIO_USERS = {"tabs", "interface"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "demo").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_demo_imports_only_what_lies_before(path: Path) -> None:
+    names = imports(path)
+    own = {name.split(".")[1] for name in names if name.startswith("demo.")}
+    part = path.relative_to(ROOT / "demo").parts[0].removesuffix(".py")
+    assert not {name.split(".")[0] for name in names} & {"app", "bench", "tests"}
+    assert ("gradio" in {name.split(".")[0] for name in names}) <= (part in GRADIO_USERS)
+    if part == "__init__":
+        assert not own
+        return
+    level = next(i for i, layer in enumerate(APP_LAYERS) if part in layer)
+    known = set().union(*APP_LAYERS)
+    assert own & known <= set().union(*APP_LAYERS[:level])
+    if part == "tabs":
+        assert not {name for name in names if name.startswith("demo.tabs")}
+
+
+def test_app_imports_the_interface_alone() -> None:
+    path = ROOT / "app.py"
+    assert {name for name in imports(path) if name.startswith(("demo", "trainer"))} == {
+        "demo.interface.build_app",
+        "demo.interface.launch_options",
+    }
+    assert len(path.read_text().splitlines()) < 20

@@ -50,7 +50,7 @@ def test_report_preset_is_plain(recipe: Recipe) -> None:
         ("schedule", "step"),
     ],
 )
-def test_bad_values_are_refused_by_name(field: str, value: object) -> None:
+def test_bad_values_are_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=field):
         dataclasses.replace(PRESETS["default"]["sgd_full"], **{field: value})
 
