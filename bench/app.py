@@ -236,7 +236,10 @@ def page(results: dict[str, Any]) -> str:
             ratios = spread([run["ours"][key] / run["peer"][key] for run in runs], "{:.2f}x")
         lines.append(f"| {title} | {cells[0]} | {cells[1]} | {ratios} |")
     growth = spread([run["ours"]["growth_bytes"] / 1e6 for run in runs], "{:,.1f}")
-    lines += ["", f"Memory of ours grew by {growth} MB over {GROWTH_REQUESTS:,} further requests."]
+    lines += [
+        "",
+        f"Memory of ours changed by {growth} MB over {GROWTH_REQUESTS:,} further requests.",
+    ]
     return "\n".join(lines) + "\n"
 
 

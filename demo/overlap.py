@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -53,8 +54,7 @@ def find_only_right(labels: Tensor, predicted: Mapping[str, Tensor], name: str) 
 
 def find_disagreements(predicted: Mapping[str, Tensor]) -> Tensor:
     """Rows `(M,)` of the images on which not all models say the same."""
-    first, *others = predicted.values()
-    differs = first != first
-    for classes in others:
-        differs = differs | (classes != first)
-    return differs.nonzero().flatten()
+    if not predicted:
+        return torch.empty(0, dtype=torch.int64)
+    answers = torch.stack(list(predicted.values()))
+    return (answers != answers[0]).any(dim=0).nonzero().flatten()

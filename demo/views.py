@@ -64,7 +64,10 @@ def draw_examples(examples: Sequence[Example]) -> str:
         f'<img src="{_embed(*example.thumbnail)}" alt=""></button>'
         for index, example in enumerate(examples)
     )
-    return f'<p class="q-key">{text.EXAMPLES}</p><div class="q-examples">{buttons}</div>'
+    return (
+        f'<p class="q-key">{text.EXAMPLES}</p><div class="q-examples">{buttons}</div>'
+        f'<p class="q-note">{text.EXAMPLES_NOTE}</p>'
+    )
 
 
 def draw_result(result: Classification, truth: int | None) -> str:

@@ -13,9 +13,9 @@ MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 """Above any phone's 48-megapixel picture; decoded that is 150 MB of RGB."""
 MAX_ASPECT = 50
-DRAFT_PX = 16 * NATIVE_PX
+DRAFT_PX = 8 * NATIVE_PX
 """A JPEG is decoded at the smallest of its 1/1, 1/2, 1/4 and 1/8 scales whose sides reach this.
-Sixteen decoded pixels a side of each pixel the models see leave the resize its own filter, and a
+Eight decoded pixels a side of each pixel the models see leave the resize its own filter, and a
 phone's picture decodes several times faster."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF or BMP"

@@ -68,9 +68,10 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
         at_hand = gallery.at_hand(rows)
         shown = at_hand[:SHOWN_IMAGES].tolist()
         labels = next(iter(models.predictions.values())).labels
+        note = text.describe_shown(len(rows), len(at_hand), len(shown))
         return views.draw_images(
             heading,
-            text.describe_shown(len(rows), len(at_hand), len(shown)),
+            f"{note} {text.describe_gallery(gallery.whole, len(gallery.rows), total)}",
             [
                 (
                     gallery.image(row),
@@ -89,7 +90,9 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
             raise gr.Error(text.NO_SUCH_CLASS, print_exception=False) from error
         return true, said
 
-    def on_pair(first: str, second: str) -> tuple[str, str]:
+    def on_pair(first: str | None, second: str | None) -> tuple[str, str]:
+        if first is None or second is None:
+            return "", ""
         labels = models.predictions[first].labels
         overlap = measure_overlap(labels, predicted[first], predicted[second])
         difference = plots.plot_difference(shares[first], shares[second])
@@ -98,13 +101,21 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
             views.draw_overlap(first, second, overlap),
         )
 
-    def on_alone(name: str) -> str:
+    def on_alone(name: str | None) -> str:
+        if name is None:
+            return ""
         labels = models.predictions[name].labels
         rows = find_only_right(labels, predicted, name)
         return draw_rows(text.describe_alone(name, len(rows), total), rows)
 
     def on_open(
-        name: str, counting: str, true: int, said: int, first: str, second: str, alone: str
+        name: str,
+        counting: str,
+        true: int,
+        said: int,
+        first: str | None,
+        second: str | None,
+        alone: str | None,
     ) -> list[Any]:
         """Everything drawn, when the tab is opened: those who never do are spared it."""
         return [
@@ -119,23 +130,20 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
     true_start, said_start, _ = most_confused(torch.tensor(records[start]["test"]["confusion"]), 1)[
         0
     ]
-    one, two = [name for _, name in compared][:2] if len(compared) > 1 else [start, start]
+    one, two = list(predicted)[:2] if len(predicted) > 1 else (None, None)
 
     gr.Markdown(text.FIGURES_HEADING)
     _html(views.draw_accuracy_table(records, load_reference()))
-    gr.Markdown(text.describe_figures(records[start]), elem_classes="q-note")
-
-    gr.Markdown(text.CURVES_HEADING)
+    gr.Markdown(f"{text.describe_figures(records[start])}\n{text.CURVES_HEADING}")
     _html(views.draw_key(records))
     with gr.Row():
         curves = [_create_curve(title, list(records)) for title in CURVES.values()]
 
-    gr.Markdown(text.MATRICES_HEADING)
+    gr.Markdown(f"{text.MATRICES_HEADING}\n{text.MATRIX_HINT}")
     overview = _html(elem_id="overview", min_height=300)
     with gr.Row():
         model = gr.Radio(choices, value=start, label=text.MODEL, elem_id="matrix-model")
         counting = gr.Radio(text.COUNTING_CHOICES, value="percent", label=text.COUNTING)
-    gr.Markdown(text.MATRIX_HINT, elem_classes="q-note")
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             matrix = _html(js_on_load=views.ON_CHOICE, elem_id="matrix", min_height=500)
@@ -144,16 +152,12 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
             true = gr.Dropdown(_CLASS_CHOICES, value=true_start, label=text.TRUE_CLASS)
             said = gr.Dropdown(_CLASS_CHOICES, value=said_start, label=text.PREDICTED_CLASS)
     images = _html(elem_id="cell-images", min_height=300)
-    gr.Markdown(
-        text.describe_gallery(gallery.whole, len(gallery.rows), total), elem_classes="q-note"
-    )
 
     with gr.Column(visible=len(compared) > 1):
-        gr.Markdown(text.PAIR_HEADING)
+        gr.Markdown(f"{text.PAIR_HEADING}\n{text.DIFFERENCE_HINT}")
         with gr.Row():
             first = gr.Dropdown(compared, value=one, label=text.FIRST_MODEL)
             second = gr.Dropdown(compared, value=two, label=text.SECOND_MODEL)
-        gr.Markdown(text.DIFFERENCE_HINT, elem_classes="q-note")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 difference = _html(elem_id="difference", min_height=500)

@@ -53,7 +53,6 @@ def create_compare_tab(models: Models, gallery: Gallery) -> None:
         elem_id="examples",
         apply_default_css=False,
     )
-    gr.Markdown(text.EXAMPLES_NOTE, elem_classes="q-note")
 
     def on_picture(file: dict[str, Any] | None, crop: Crop) -> tuple[str, str]:
         if file is None:

@@ -155,6 +155,23 @@ def test_model_and_normalisation_can_be_switched(open_page: OpenPage) -> None:
     expect(page.locator("#facts")).to_contain_text("Adam (last layer) knows")
 
 
+def test_curves_show_values_on_hover(open_page: OpenPage) -> None:
+    page = open_page()
+    open_accuracy(page)
+    expect(page.locator(".vega-embed svg, .vega-embed canvas")).to_have_count(3)
+    plot = page.locator(".vega-embed svg, .vega-embed canvas").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    tooltip = page.locator("#vg-tooltip-element")
+    for share in range(30, 95, 3):  # across the plot, until a curve's point is met
+        page.mouse.move(box["x"] + box["width"] * share / 100, box["y"] + box["height"] / 3)
+        if tooltip.is_visible():
+            break
+    expect(tooltip).to_contain_text(re.compile("all layers|last layer"))
+    expect(tooltip).to_contain_text("Epoch")
+
+
 def test_two_models_are_compared(open_page: OpenPage) -> None:
     page = open_page()
     open_accuracy(page)

@@ -1,5 +1,7 @@
 """The launched app through its HTTP API: what it answers, and what it refuses."""
 
+import asyncio
+import base64
 import json
 import re
 import subprocess
@@ -14,6 +16,8 @@ import psutil
 import pytest
 import safetensors.torch
 import torch
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 from PIL import Image, features
 
 from demo.gallery import EXAMPLES_DIR
@@ -270,6 +274,25 @@ def test_documented_curl_lines_run(app: RunningApp) -> None:
     )
     assert finished.returncode == 0, finished.stderr
     assert '"agreement"' in finished.stdout
+
+
+def test_language_models_find_the_tool(app: RunningApp) -> None:
+    content = (EXAMPLES_DIR / "cat-test.png").read_bytes()
+
+    async def ask() -> tuple[str, str]:
+        async with (
+            streamable_http_client(f"{app.url}/gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            (tool,) = (await session.list_tools()).tools
+            picture = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+            answer = await session.call_tool(tool.name, {"image": picture, "crop": "centre"})
+            return tool.name, str(answer.content)
+
+    name, answer = asyncio.run(ask())
+    assert name.endswith("classify")
+    assert "agreement" in answer
 
 
 def assert_one_sentence(message: str) -> None:

@@ -28,7 +28,9 @@ def test_documented_commands_parse() -> None:
 
 def test_documented_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", all_text(), re.MULTILINE)) <= targets
+    named = re.findall(r"(?:`make ([a-z]+)`|^make ([a-z]+) +#)", all_text(), re.MULTILINE)
+    assert {quoted or line for quoted, line in named} <= targets
+    assert len(named) > 5
 
 
 def all_text() -> str:

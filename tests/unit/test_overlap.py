@@ -27,6 +27,7 @@ def test_only_right_are_the_images_no_other_gets() -> None:
 def test_disagreements_are_where_not_all_say_the_same() -> None:
     assert find_disagreements(PREDICTED).tolist() == [1, 2, 3]
     assert find_disagreements({"a": PREDICTED["a"]}).tolist() == []
+    assert find_disagreements({}).tolist() == []
 
 
 @pytest.mark.parametrize(
