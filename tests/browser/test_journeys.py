@@ -205,7 +205,7 @@ def test_bad_file_gives_the_sentence_and_the_page_goes_on(
     [
         ("light", DESKTOP, 4, "compare"),
         ("dark", DESKTOP, 4, "compare-dark"),
-        ("light", {"width": 800, "height": 1100}, 2, "compare-tablet"),
+        ("light", {"width": 800, "height": 1100}, 2, None),
         ("dark", PHONE, 1, "compare-phone"),
     ],
 )
@@ -215,7 +215,7 @@ def test_cards_stand_in_columns_without_overlap(
     theme: str,
     viewport: dict[str, int],
     columns: int,
-    name: str,
+    name: str | None,
 ) -> None:
     page = open_page(theme, viewport)
     boxes = [card.bounding_box() for card in cards(page).all()]
@@ -230,25 +230,26 @@ def test_cards_stand_in_columns_without_overlap(
                 or one["y"] + one["height"] <= other["y"] + 1
             )
     assert_fits(page)
-    page.screenshot(path=screenshots / f"{name}.png", full_page=True)
+    if name:
+        page.screenshot(path=screenshots / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(
     ("theme", "viewport", "name"),
-    [("light", DESKTOP, "accuracy"), ("dark", PHONE, "accuracy-phone")],
+    [("light", DESKTOP, "accuracy"), ("dark", PHONE, None)],
 )
 def test_accuracy_fits_the_screen(
-    open_page: OpenPage, screenshots: Path, theme: str, viewport: dict[str, int], name: str
+    open_page: OpenPage, screenshots: Path, theme: str, viewport: dict[str, int], name: str | None
 ) -> None:
     page = open_page(theme, viewport)
     open_accuracy(page)
     expect(page.locator("#overview svg")).to_have_count(4)
     expect(page.locator(".vega-embed svg, .vega-embed canvas")).to_have_count(3)
     assert_fits(page)
-    page.get_by_role("heading", name="How often they are right").scroll_into_view_if_needed()
-    page.screenshot(path=screenshots / f"{name}.png")
-    page.locator("#matrix").scroll_into_view_if_needed()
-    page.screenshot(path=screenshots / f"{name}-matrix.png")
+    if name:
+        page.screenshot(path=screenshots / f"{name}.png")
+        page.locator("#matrix").scroll_into_view_if_needed()
+        page.screenshot(path=screenshots / f"{name}-matrix.png")
 
 
 def test_every_picture_and_control_has_a_name(open_page: OpenPage) -> None:

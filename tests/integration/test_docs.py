@@ -14,7 +14,9 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+    content = page.read_text()
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", content)
+    for target in links + re.findall(r'src="(?!https?://)([^"]+)"', content):
         assert (page.parent / target).exists(), target
 
 
