@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -14,17 +15,34 @@ import torch
 
 from trainer import checkpoint, metrics
 from trainer.checkpoint import CheckpointError
-from trainer.data import DataError, load_dataset
+from trainer.data import DataError, load_dataset, split_validation
 from trainer.distributed import joined_world
 from trainer.engine import Placement, Trainer
 from trainer.events import Event, EventLog, OnEvent
 from trainer.figures import stored_logits
+from trainer.finetune import (
+    choose_evaluated,
+    choose_images,
+    hash_images,
+    load_start,
+    mix_in,
+    read_own_pictures,
+)
 from trainer.model import BackboneError, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
 from trainer.predict import Quartet
 from trainer.progress import show_progress
-from trainer.recipe import CLASSES, PRESETS, RECIPE_NAMES, Recipe, RecipeError
+from trainer.recipe import (
+    CLASSES,
+    OPTIMIZERS,
+    PRESETS,
+    RECIPE_NAMES,
+    TRAINED,
+    Recipe,
+    RecipeError,
+)
 from trainer.run import TrainingError
+from trainer.settings import EMPHASIS, PLAIN_BACKBONE, Settings
 from trainer.stop import Interrupted, stop_on_signals
 
 USER_ERRORS = (BackboneError, CheckpointError, DataError, PictureError, RecipeError, TrainingError)
@@ -78,7 +96,7 @@ def train(options: argparse.Namespace) -> int:
     backbone = load_backbone(options.backbone)
     with joined_world(device.type) as world, contextlib.ExitStack() as stack:
         placement = Placement(
-            folder, device, precision, options.resume, options.save_every_s, world
+            folder, device, precision, options.resume, options.save_every_s, world=world
         )
         trainer = Trainer(data, backbone, placement)
         stop = stack.enter_context(stop_on_signals())
@@ -105,6 +123,70 @@ def train(options: argparse.Namespace) -> int:
         write_report(folder, folder / "report.md")
         print(f"checkpoints and report.md are in {folder}")
     return 0
+
+
+def finetune(options: argparse.Namespace) -> int:
+    """Trains one model for a short while and writes its checkpoint."""
+    folder: Path = options.out
+    if (folder / f"{options.name}.json").exists():
+        raise TrainingError(
+            f"{folder} already holds {options.name}: choose another --name or --out."
+        )
+    settings = _settings(options)
+    recipe = settings.recipe(options.name)
+    start = load_start(options.start, options.checkpoints)
+    data = load_dataset(options.data, options.sample)
+    training, validation = split_validation(data.train)
+    training = choose_images(training, settings)
+    own = None
+    if options.own is not None:
+        own = read_own_pictures(options.own)
+        training = mix_in(training, own, settings.own_repeats)
+    splits = {
+        "train": training,
+        "validation": choose_evaluated(validation, settings.evaluated),
+        "test": choose_evaluated(data.test, settings.evaluated),
+    }
+    origin = {
+        "start": start.name,
+        "start_sha256": start.sha256,
+        "settings": settings.as_dict(),
+        "own_pictures": None if own is None else {"count": len(own), "sha256": hash_images(own)},
+        "threads": torch.get_num_threads(),
+    }
+    placement = Placement(folder, _device(options.device), summary_every_s=options.summary_every_s)
+    trainer = Trainer(data, start, placement, splits, origin)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        log = EventLog(folder / "events.jsonl")
+        stack.callback(log.close)
+        screen = stack.enter_context(show_progress([recipe.name]))
+
+        def on_event(event: Event) -> None:
+            log(event)
+            screen(event)
+
+        try:
+            trainer.fit(recipe, on_event, stop)
+        except Interrupted as interruption:
+            checkpoint.drop_states(folder, recipe.name)
+            print(f"{interruption}.", file=sys.stderr)
+            return 128 + (stop.signal or signal.SIGINT)
+    print(f"{folder / recipe.name}.safetensors is written")
+    return 0
+
+
+def standby(options: argparse.Namespace) -> int:
+    """Waits, everything imported, for one line of JSON: a command's `arguments`, and the `log`
+    file that takes its output. Ends when the input does."""
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    asked = json.loads(line)
+    with open(asked["log"], "ab", buffering=0) as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    return main(asked["arguments"])
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -189,6 +271,18 @@ def _chosen_recipes(options: argparse.Namespace) -> list[Recipe]:
     return [dataclasses.replace(preset[name], **changes) for name in names]
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    """The start's own settings with what the options change."""
+    recipe = PRESETS["default"].get(options.start)
+    if recipe is None and options.start != PLAIN_BACKBONE:
+        path = Path(options.start)
+        record = checkpoint.load_record(path.parent, path.name.removesuffix(".safetensors"))
+        recipe = Recipe.from_dict(record["recipe"])
+    names = [field.name for field in dataclasses.fields(Settings) if field.name != "start"]
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return Settings.like(recipe, options.start, **given)
+
+
 def _device(name: str) -> torch.device:
     mps = torch.backends.mps.is_available()
     if name == "auto":
@@ -209,6 +303,22 @@ def _recipe_names(text: str) -> list[str]:
                 f"{name!r} is not a recipe: choose from {', '.join(RECIPE_NAMES)}"
             )
     return names
+
+
+def _class_names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in CLASSES:
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not a class: choose from {', '.join(CLASSES)}"
+            )
+    return names
+
+
+def _checkpoint_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text):
+        raise argparse.ArgumentTypeError("use letters, digits, - and _, at most 64")
+    return text
 
 
 def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -310,6 +420,76 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
         default=60.0,
         metavar="S",
         help="seconds between saved states (default: 60)",
+    )
+
+    command = add(
+        "finetune",
+        finetune,
+        "Train one model a little further; write its checkpoint and events.",
+        "--start sgd_full --epochs 1 --images 2000 --out runs/more",
+    )
+    command.add_argument(
+        "--start",
+        default="sgd_full",
+        metavar="NAME",
+        help=f"{', '.join(RECIPE_NAMES)}, {PLAIN_BACKBONE} (pre-trained, new last layer), or a "
+        f"checkpoint's .safetensors file (default: sgd_full)",
+    )
+    command.add_argument("--optimizer", choices=OPTIMIZERS, help="default: the start's own")
+    command.add_argument("--learning-rate", type=float, metavar="X", help="constant")
+    command.add_argument("--momentum", type=float, metavar="X", help="or Adam's beta1")
+    command.add_argument("--beta2", type=float, metavar="X", help="of Adam and AdamW")
+    command.add_argument("--weight-decay", type=float, metavar="X")
+    command.add_argument("--trained", choices=TRAINED, help="default: as the start was")
+    command.add_argument("--epochs", type=int, default=1, metavar="N", help="default: 1")
+    command.add_argument("--batch-size", type=int, metavar="N", help="images a step")
+    command.add_argument("--image-px", type=int, metavar="PX", help="default: the start's own")
+    command.add_argument(
+        "--images", type=int, default=2000, metavar="N", help="training images (default: 2000)"
+    )
+    command.add_argument(
+        "--emphasise",
+        dest="emphasised",
+        type=_class_names,
+        metavar="CLASSES",
+        help=f"classes drawn {EMPHASIS:g} times as often, separated by commas",
+    )
+    command.add_argument(
+        "--augment", action="store_true", help="flips and shifts; not when only the last layer is"
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    command.add_argument(
+        "--own", type=Path, metavar="DIR", help="your own pictures to mix in, DIR/<class>/*"
+    )
+    command.add_argument(
+        "--own-repeats",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how often each of them is shown an epoch (default: 20)",
+    )
+    command.add_argument(
+        "--evaluated",
+        type=int,
+        metavar="N",
+        help="validation and test images to measure on (default: all)",
+    )
+    add_data(command)
+    add_checkpoints(command)
+    command.add_argument(
+        "--name", type=_checkpoint_name, default="finetuned", help="of the files written"
+    )
+    command.add_argument("--out", type=Path, default=Path("runs/finetune"), metavar="DIR")
+    command.add_argument(
+        "--summary-every-s",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds between progress events (default: 5)",
+    )
+
+    command = add(
+        "standby", standby, "Wait, imported, for a command as a line of JSON, and run it.", "< FILE"
     )
 
     command = add(

@@ -47,22 +47,34 @@ class Placement:
     """`fp32`, or `bf16` for autocast of the training steps. Figures are always fp32."""
     resume: bool = False
     save_every_s: float = 60.0
+    summary_every_s: float = 5.0
     world: World = field(default_factory=World)
 
 
 class Trainer:
     """Fits recipes on one data set and backbone, computing frozen features once for all."""
 
-    def __init__(self, data: Dataset, backbone: Backbone, placement: Placement) -> None:
+    def __init__(
+        self,
+        data: Dataset,
+        backbone: Backbone,
+        placement: Placement,
+        splits: dict[str, Split] | None = None,
+        origin: dict[str, Any] | None = None,
+    ) -> None:
+        """
+        Args:
+            splits: `train`, `validation` and `test`; default: the data's, a tenth held out.
+            origin: what else decided the run; goes into its record.
+        """
         self.data = data
         self.backbone = backbone
         self.placement = placement
-        training, validation = split_validation(data.train)
-        self.splits: dict[str, Split] = {
-            "train": training,
-            "validation": validation,
-            "test": data.test,
-        }
+        self.origin = origin
+        if splits is None:
+            training, validation = split_validation(data.train)
+            splits = {"train": training, "validation": validation, "test": data.test}
+        self.splits = splits
         self._features: dict[int, FeatureExamples] = {}
 
     def fit(self, recipe: Recipe, on_event: OnEvent, stop: StopRequest) -> None:
@@ -105,7 +117,10 @@ class Trainer:
             record = checkpoint.load_checkpoint(folder, recipe.name).record
         except checkpoint.CheckpointError:
             return False
-        if record["recipe"] != recipe.as_dict() or record["data"]["digest"] != self.data.digest:
+        if (
+            Recipe.from_dict(record["recipe"]) != recipe
+            or record["data"]["digest"] != self.data.digest
+        ):
             raise TrainingError(
                 f"{folder} holds a finished {recipe.name} run with other settings or data: "
                 f"give the same ones, or another --out."
@@ -179,15 +194,22 @@ class Trainer:
                 run.count(loss, logits, labels)
 
                 epoch_ends = run.step == epoch * steps_per_epoch
-                if epoch_ends or run.summary_due() or stop.signal:
+                if epoch_ends or run.summary_due(place.summary_every_s) or stop.signal:
                     run.raise_if_not_finite()
                     on_event(run.summarise(steps_per_epoch, learning_rate, world))
                 if world.size == 1 and (run.save_due(place.save_every_s) or stop.signal):
                     self._save_state(run)
                 if stop.signal:
                     raise Interrupted(f"stopped by {stop.signal.name} after step {run.step}")
-            self._finish_epoch(run, examples, steps_per_epoch)
-            on_event(EpochFinished(recipe.name, epochs=recipe.epochs, **run.history[-1]))
+            confusion = self._finish_epoch(run, examples, steps_per_epoch)
+            on_event(
+                EpochFinished(
+                    recipe.name,
+                    epochs=recipe.epochs,
+                    validation_confusion=confusion,
+                    **run.history[-1],
+                )
+            )
             if world.size > 1 and world.writes:
                 self._save_state(run)
 
@@ -232,8 +254,9 @@ class Trainer:
         run.tick(training=False)
         run.last_save_s = run.seconds
 
-    def _finish_epoch(self, run: Run, examples: Examples, steps_per_epoch: int) -> None:
-        """Evaluates, and moves the epoch's sums into the history."""
+    def _finish_epoch(self, run: Run, examples: Examples, steps_per_epoch: int) -> list[list[int]]:
+        """Evaluates, moves the epoch's sums into the history, and returns the validation split's
+        confusion matrix."""
         seen = steps_per_epoch * run.recipe.batch_size
         sums = self.placement.world.sum(torch.stack([run.loss_sum, run.correct_sum]))
         validation = metrics.measure(
@@ -257,6 +280,8 @@ class Trainer:
         )
         run.loss_sum.zero_()
         run.correct_sum.zero_()
+        confusion: list[list[int]] = validation.confusion.tolist()
+        return confusion
 
     def _save_checkpoint(self, run: Run, model: ResNet) -> dict[str, Any]:
         """Writes the checkpoint, and returns its test figures, measured on the stored weights."""
@@ -288,6 +313,7 @@ class Trainer:
                 **{f"{name}_count": len(split) for name, split in self.splits.items()},
             },
             "backbone": {"name": self.backbone.name, "sha256": self.backbone.sha256},
+            **({"origin": self.origin} if self.origin else {}),
             "history": run.history,
             **figures,
             "energy_threshold": metrics.energy_threshold(logits["validation"]),
@@ -326,10 +352,11 @@ def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-    return torch.optim.Adam(
+    adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return adam(
         parameters,
         lr=recipe.learning_rate,
-        betas=(recipe.momentum, 0.999),
+        betas=(recipe.momentum, recipe.beta2),
         weight_decay=recipe.weight_decay,
         fused=True,
     )

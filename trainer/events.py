@@ -81,6 +81,8 @@ class EpochFinished(Event):
     """Seconds spent on the epoch's steps, evaluation and saving left out."""
     seconds: float
     """Wall seconds of the epoch, evaluation included; in the first, preparation too."""
+    validation_confusion: list[list[int]] | None = None
+    """`(10, 10)` images of the validation split, rows the true class."""
 
 
 @dataclass(frozen=True)

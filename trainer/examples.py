@@ -14,7 +14,7 @@ from torchvision.models import ResNet
 from trainer.augment import EpochPlan, augment, normalise
 from trainer.data import Split
 from trainer.distributed import World
-from trainer.model import compute_features
+from trainer.model import compute_features, set_training_mode
 from trainer.recipe import Recipe
 
 EVALUATION_BATCH = 500
@@ -65,7 +65,7 @@ class ImageExamples:
         logits = over_images(
             self.network, self._splits[split].images, self._recipe.image_px, self._world
         )
-        self.network.train()
+        set_training_mode(self.network, self._recipe)
         return logits.cpu()
 
 

@@ -27,6 +27,8 @@ class Backbone:
     """Of the file they were read from."""
     weights: dict[str, Tensor]
     """torchvision's `resnet18` state dict without `fc.*`, float32 (counters int64)."""
+    head: dict[str, Tensor] | None = None
+    """`fc.*` of a ten-class model to go on from; None for a new last layer."""
 
 
 def load_backbone(path: Path | None = None) -> Backbone:
@@ -100,12 +102,13 @@ def build_model() -> ResNet:
 
 
 def build_pretrained(backbone: Backbone, seed: int) -> ResNet:
-    """Builds a ten-class ResNet-18 in channels_last: the backbone's weights and a new last
-    layer drawn from `seed` as torch draws a `Linear`."""
+    """Builds a ten-class ResNet-18 in channels_last: the backbone's weights, and its last layer or
+    a new one drawn from `seed` as torch draws a `Linear`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model()
-    head = {name: value for name, value in model.state_dict().items() if is_head(name)}
+    fresh = {name: value for name, value in model.state_dict().items() if is_head(name)}
+    head = backbone.head or fresh
     model.load_state_dict({**backbone.weights, **head})
     return model.to(memory_format=torch.channels_last)
 
@@ -184,5 +187,16 @@ def prepare_for_training(model: ResNet, recipe: Recipe) -> None:
             module.momentum = recipe.batch_norm_momentum
     if recipe.frozen:
         freeze_backbone(model)
-    else:
-        model.train()
+        return
+    if recipe.trained == "last_block":
+        model.requires_grad_(False)
+        for trained in (model.layer4[-1], model.fc):
+            trained.requires_grad_(True)
+    set_training_mode(model, recipe)
+
+
+def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
+    """Puts what is trained into training mode; BatchNorm of frozen layers keeps its statistics."""
+    model.train(recipe.trained == "all")
+    if recipe.trained == "last_block":
+        model.get_submodule("layer4")[-1].train()  # type: ignore[index]

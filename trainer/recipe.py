@@ -22,6 +22,8 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 torchvision's ImageNet weights were trained with (`ResNet18_Weights.IMAGENET1K_V1.transforms()`)."""
 
 COOLDOWN_FRACTION = 0.5
+OPTIMIZERS = ("sgd", "adam", "adamw")
+TRAINED = ("last_layer", "last_block", "all")
 
 NATIVE_PX = 32
 """Side of a CIFAR-10 image in pixels."""
@@ -44,13 +46,14 @@ class Recipe:
     preset: str
     """`default` (tuned) or `report` (constant learning rate, 20 epochs, 32 px)."""
     optimizer: str
-    """`sgd` or `adam`."""
+    """`sgd`, `adam` or `adamw`."""
     learning_rate: float
     """Peak learning rate."""
     momentum: float
-    """SGD's momentum, or Adam's beta1. Adam's beta2 is 0.999."""
+    """SGD's momentum, or Adam's beta1."""
     trained: str
-    """`all` layers, or `last_layer` (the backbone is frozen whole, BatchNorm included)."""
+    """`all` layers; `last_block` (the last residual block and the last layer; everything before is
+    frozen, BatchNorm included); or `last_layer` (the backbone is frozen whole)."""
     epochs: int
     batch_size: int
     """Images a step, over all processes."""
@@ -60,7 +63,9 @@ class Recipe:
     warmup_fraction: float = 0.0
     """Share of all steps over which the learning rate rises linearly from zero."""
     weight_decay: float = 0.0
-    """L2 penalty as torch's SGD and Adam apply it."""
+    """L2 penalty as torch's SGD and Adam apply it; decoupled, as AdamW does."""
+    beta2: float = 0.999
+    """Adam's second decay rate."""
     batch_norm_momentum: float = 0.1
     """Weight of the newest batch in BatchNorm's running statistics."""
     image_px: int = NATIVE_PX
@@ -76,6 +81,7 @@ class Recipe:
         for name, lowest, highest in (
             ("learning_rate", 0.0, 10.0),
             ("momentum", 0.0, 1.0),
+            ("beta2", 0.0, 1.0),
             ("weight_decay", 0.0, 1.0),
             ("warmup_fraction", 0.0, 1.0),
             ("batch_norm_momentum", 0.0, 1.0),
@@ -83,8 +89,8 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and lowest <= value <= highest):
                 raise RecipeError(f"{name} must lie in {lowest:g}..{highest:g}, not {value!r}")
-        if self.learning_rate == 0 or self.momentum == 1:
-            raise RecipeError("learning_rate must be above 0 and momentum below 1")
+        if self.learning_rate == 0 or self.momentum == 1 or self.beta2 == 1:
+            raise RecipeError("learning_rate must be above 0, momentum and beta2 below 1")
         for name, lowest_int, highest_int in (
             ("epochs", 1, 1000),
             ("batch_size", 2, 10_000),
@@ -98,8 +104,8 @@ class Recipe:
                     f"{name} must be a whole number in {lowest_int}..{highest_int}, not {count!r}"
                 )
         for name, allowed in (
-            ("optimizer", ("sgd", "adam")),
-            ("trained", ("all", "last_layer")),
+            ("optimizer", OPTIMIZERS),
+            ("trained", TRAINED),
             ("schedule", ("constant", "cosine", "cooldown")),
         ):
             if getattr(self, name) not in allowed:

@@ -12,8 +12,6 @@ from trainer.distributed import World
 from trainer.events import StepSummary
 from trainer.recipe import Recipe
 
-SUMMARY_EVERY_S = 5.0
-
 
 class TrainingError(Exception):
     """The run stopped by a fault. The message says what and where."""
@@ -55,9 +53,9 @@ class Run:
         self.seconds += elapsed
         self.train_s += elapsed if training else 0.0
 
-    def summary_due(self) -> bool:
-        """True when `SUMMARY_EVERY_S` have passed since the last summary."""
-        return self.seconds + time.monotonic() - self._now >= self._summarised_s + SUMMARY_EVERY_S
+    def summary_due(self, every_s: float) -> bool:
+        """True when `every_s` have passed since the last summary."""
+        return self.seconds + time.monotonic() - self._now >= self._summarised_s + every_s
 
     def save_due(self, every_s: float) -> bool:
         """True when `every_s` have passed since the last save."""

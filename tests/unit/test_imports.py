@@ -8,10 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"recipe", "palette"},
-    {"events", "metrics", "picture", "resnet"},
+    {"events", "metrics", "picture", "resnet", "settings"},
     {"data", "model", "augment", "distributed", "resources", "stop"},
     {"checkpoint", "examples", "progress", "observations"},
-    {"predict", "figures", "run", "plots"},
+    {"predict", "figures", "run", "plots", "finetune"},
     {"engine"},
     {"report", "make_sample"},
     {"cli"},
