@@ -298,3 +298,26 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 Code and weights: Apache-2.0. CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from
 Tiny Images*, technical report, University of Toronto, 2009. The example pictures are made from it.
 """
+
+
+FULL = "Too many jobs are waiting: try again in a few minutes."
+NO_SPACE = "The job could not be stored: the server's disk is full or read-only."
+RESTARTED = "The app was restarted while the job ran: start it again."
+NOT_STARTED = "The job could not be started"
+KILLED = "The job was killed by the system, perhaps for want of memory."
+
+
+def describe_own_cap(jobs: int) -> str:
+    return f"You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
+
+
+def describe_timeout(wall_s: float) -> str:
+    return f"The job took longer than {wall_s:g} s: choose fewer images or epochs."
+
+
+def describe_memory_cap(memory_bytes: int) -> str:
+    return f"The job needed more than {memory_bytes / 1e9:.1f} GB of memory: take smaller batches."
+
+
+def describe_status(status: int) -> str:
+    return f"The job ended with status {status} before it was done: start it again."

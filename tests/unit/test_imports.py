@@ -49,9 +49,9 @@ def test_trainer_knows_neither_gradio_nor_bench(path: Path) -> None:
 
 
 APP_LAYERS = [
-    {"overlap", "batching"},
+    {"overlap", "batching", "store", "processes"},
     {"text"},
-    {"plots", "uploads"},
+    {"plots", "uploads", "jobs"},
     {"gallery", "models"},
     {"views", "make_examples"},
     {"tabs"},

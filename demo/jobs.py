@@ -1,0 +1,264 @@
+"""Starts, watches and stops fine-tuning jobs, one child process a job. No Gradio in it.
+
+A job is `python -m trainer finetune` in a process group of its own. The app reads what it writes
+into its folder, `events.jsonl` above all, and never trains itself. Jobs belong to the server: they
+go on when the visitor leaves, and are found again by id and token.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from demo import text
+from demo.processes import LocalProcesses, Process
+from demo.store import (
+    DONE,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    STOPPED,
+    TIMED_OUT,
+    Job,
+    JobStore,
+)
+from trainer.checkpoint import CheckpointError, load_checkpoint
+from trainer.events import Event, RunFailed, read_events
+from trainer.settings import Settings, join_command
+
+NAME = "finetuned"
+"""Of the files a job writes."""
+LOG = "log.txt"
+WATCH_S = 0.2
+"""Between two looks at a running process."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a job may use, and how many there may be."""
+
+    wall_s: float = 300.0
+    memory_bytes: int = 6 * 2**30
+    threads: int = max(1, (os.cpu_count() or 1) // 2)
+    running: int = 1
+    queued_of_owner: int = 3
+    queued: int = 30
+    kept_s: float = 24 * 3600.0
+    """After its end a job and its files are swept."""
+
+
+class Refused(Exception):
+    """A job was not accepted. The message says why, in a sentence for the visitor."""
+
+
+class Jobs:
+    """All jobs of one app."""
+
+    def __init__(self, home: Path, checkpoints: Path, limits: Limits | None = None) -> None:
+        """Opens the store in `home`, ends what an earlier app left running, and goes on with what
+        it left waiting.
+
+        Args:
+            checkpoints: folder of the four; only read.
+        """
+        self.limits = limits or Limits()
+        self._home = home
+        self._checkpoints = checkpoints
+        self._store = JobStore(home / "jobs.sqlite3")
+        self._processes = LocalProcesses(self.limits.threads)
+        self._changed = threading.Condition()
+        self._stops: set[str] = set()
+        self._closed = False
+        self._recover()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"job {index}", daemon=True)
+            for index in range(self.limits.running)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def start(
+        self, settings: Settings, token: str, own: dict[str, list[bytes]] | None = None
+    ) -> Job:
+        """Queues a job.
+
+        Args:
+            own: class to the visitor's pictures, as PNG files.
+
+        Raises:
+            Refused: a cap is reached, or the server cannot write.
+        """
+        with self._changed:
+            mine = [job for job in self._store.of_owner(token) if not job.ended]
+            if len(mine) >= self.limits.queued_of_owner:
+                raise Refused(text.describe_own_cap(self.limits.queued_of_owner))
+            if len(self._store.in_state(QUEUED)) >= self.limits.queued:
+                raise Refused(text.FULL)
+            try:
+                job = self._store.add(settings.as_dict(), token)
+                for label, pictures in (own or {}).items():
+                    for index, content in enumerate(pictures):
+                        path = self.folder(job) / "own" / label / f"{index:03d}.png"
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.write_bytes(content)
+            except (OSError, sqlite3.Error) as error:
+                raise Refused(text.NO_SPACE) from error
+            self._changed.notify_all()
+        return job
+
+    def find(self, job_id: str, token: str) -> Job | None:
+        """The owner's job, or None, as for one that does not exist."""
+        return self._store.find(job_id, token)
+
+    def of_owner(self, token: str) -> list[Job]:
+        """The owner's jobs, newest first."""
+        return self._store.of_owner(token)
+
+    def position(self, job: Job) -> int:
+        """Jobs ahead of a queued one."""
+        return sum(
+            other.created_s < job.created_s for other in self._store.in_state(QUEUED, RUNNING)
+        )
+
+    def stop(self, job_id: str, token: str) -> None:
+        """Stops the owner's job; one that has ended, or is not theirs, is left as it is."""
+        with self._changed:
+            job = self._store.find(job_id, token)
+            if job is None or job.ended:
+                return
+            if job.state == QUEUED:
+                self._end(job, STOPPED, "")
+            else:
+                self._stops.add(job.id)
+
+    def events(self, job: Job) -> list[Event]:
+        """What the job has said so far."""
+        return list(read_events(self.folder(job) / "events.jsonl"))
+
+    def folder(self, job: Job) -> Path:
+        """The job's files."""
+        return self._home / "jobs" / job.id
+
+    def command(self, job: Job) -> str:
+        """The command line that repeats the job offline."""
+        settings = Settings.from_dict(job.settings)
+        return f"OMP_NUM_THREADS={self.limits.threads} {join_command(settings.arguments())}"
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Waits until `condition` holds, looking whenever a job changes its state."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_s)
+
+    def close(self) -> None:
+        """Ends what runs; it is marked failed, and what waits stays queued."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._processes.close()
+        self._store.close()
+
+    def _recover(self) -> None:
+        for job in self._store.in_state(RUNNING):
+            if job.pid is not None:
+                end_orphan(job.pid, job.pid_created_s)
+            self._end(job, FAILED, text.RESTARTED)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._store.in_state(QUEUED))
+                if self._closed:
+                    return
+                self._sweep()
+                job = self._store.in_state(QUEUED)[0]
+                self._store.update(job.id, state=RUNNING, started_s=time.time())
+                self._changed.notify_all()
+            try:
+                state, reason = self._run(job)
+            except OSError as error:
+                state, reason = FAILED, f"{text.NOT_STARTED} ({error.strerror})."
+            with self._changed:
+                self._stops.discard(job.id)
+                self._end(job, state, reason)
+
+    def _run(self, job: Job) -> tuple[str, str]:
+        """Runs a job to its end; returns its state and the reason of a failure."""
+        folder = self.folder(job)
+        folder.mkdir(parents=True, exist_ok=True)
+        arguments = [
+            *Settings.from_dict(job.settings).arguments(),
+            *(() if os.environ.get("QUARTET_DATA") else ("--sample",)),
+            *("--checkpoints", str(self._checkpoints.resolve())),
+            *("--out", str(folder.resolve()), "--name", NAME, "--summary-every-s", "0.5"),
+        ]
+        if (folder / "own").is_dir():
+            arguments += ["--own", str((folder / "own").resolve())]
+        process = self._processes.start(arguments, folder / LOG)
+        self._store.update(job.id, pid=process.pid, pid_created_s=process.created_s)
+        verdict = self._watch(job, process)
+        process.end()
+        if verdict is not None:
+            return verdict
+        if process.status == 0:
+            try:
+                load_checkpoint(folder, NAME)
+                return DONE, ""
+            except CheckpointError as error:
+                return FAILED, str(error)
+        return FAILED, self._reason(job, process.status)
+
+    def _watch(self, job: Job, process: Process) -> tuple[str, str] | None:
+        """Waits for the process; returns a verdict where it must be ended before its time."""
+        deadline = time.monotonic() + self.limits.wall_s
+        while not process.wait(WATCH_S):
+            if job.id in self._stops:
+                return STOPPED, ""
+            if self._closed:
+                return FAILED, text.RESTARTED
+            if time.monotonic() > deadline:
+                return TIMED_OUT, text.describe_timeout(self.limits.wall_s)
+            if process.memory_bytes() > self.limits.memory_bytes:
+                return FAILED, text.describe_memory_cap(self.limits.memory_bytes)
+        return None
+
+    def _reason(self, job: Job, status: int) -> str:
+        """Why a process failed: its own word, or what its exit status tells."""
+        for event in reversed(self.events(job)):
+            if isinstance(event, RunFailed):
+                return event.reason
+        if status == -signal.SIGKILL:
+            return text.KILLED
+        log = (self.folder(job) / LOG).read_text(errors="replace").splitlines()
+        said = [line.removeprefix("error: ") for line in log if line.startswith("error: ")]
+        return said[-1] if said else text.describe_status(status)
+
+    def _end(self, job: Job, state: str, reason: str) -> None:
+        with self._changed:
+            self._store.update(job.id, state=state, reason=reason, ended_s=time.time(), pid=None)
+            if state == STOPPED:
+                shutil.rmtree(self.folder(job), ignore_errors=True)
+            self._changed.notify_all()
+
+    def _sweep(self) -> None:
+        for job in self._store.ended_before(time.time() - self.limits.kept_s):
+            shutil.rmtree(self.folder(job), ignore_errors=True)
+            self._store.remove(job.id)
+
+
+def end_orphan(pid: int, created_s: float | None) -> None:
+    """Kills the process group of a job that an earlier app left, if it is that very process."""
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        process = psutil.Process(pid)
+        if created_s is not None and abs(process.create_time() - created_s) < 0.1:
+            os.killpg(pid, signal.SIGKILL)
+            psutil.wait_procs([process], timeout=10)

@@ -1,0 +1,160 @@
+"""Jobs on disk: a SQLite table that outlives the app.
+
+An id alone opens nothing: every question about a job names its owner's token, and a job of another
+owner is answered like one that does not exist.
+"""
+
+import dataclasses
+import hashlib
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+QUEUED, RUNNING, DONE = "queued", "running", "done"
+STOPPED, FAILED, TIMED_OUT = "stopped", "failed", "timed out"
+ENDED = (DONE, STOPPED, FAILED, TIMED_OUT)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+  id TEXT PRIMARY KEY,
+  owner TEXT NOT NULL,
+  state TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  created_s REAL NOT NULL,
+  started_s REAL,
+  ended_s REAL,
+  pid INTEGER,
+  pid_created_s REAL,
+  reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, created_s);
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row."""
+
+    id: str
+    owner: str
+    """SHA-256 of the owner's token: the token itself is kept nowhere on the server."""
+    state: str
+    settings: dict[str, Any]
+    created_s: float
+    """Seconds since the Unix epoch, as all times here."""
+    started_s: float | None
+    ended_s: float | None
+    pid: int | None
+    pid_created_s: float | None
+    """When the process was created: with the pid, which is used again, its identity."""
+    reason: str
+    """Why it failed, in a sentence, or nothing."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+def create_token() -> str:
+    """An owner's secret, 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class JobStore:
+    """The table. Safe between threads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self._lock = threading.RLock()
+        with self._lock:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens whole or not at all, and no other thread in between."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def add(self, settings: dict[str, Any], token: str) -> Job:
+        """Queues a job."""
+        job = Job(
+            id=secrets.token_hex(8),
+            owner=hash_token(token),
+            state=QUEUED,
+            settings=settings,
+            created_s=time.time(),
+            started_s=None,
+            ended_s=None,
+            pid=None,
+            pid_created_s=None,
+            reason="",
+        )
+        values = {**dataclasses.asdict(job), "settings": json.dumps(settings)}
+        names = ", ".join(values)
+        places = ", ".join(f":{name}" for name in values)
+        with self._lock:
+            self._connection.execute(f"INSERT INTO jobs ({names}) VALUES ({places})", values)
+        return job
+
+    def find(self, job_id: str, token: str) -> Job | None:
+        """The owner's job, or None: not there, or not theirs."""
+        rows = self._select("id = ? AND owner = ?", job_id, hash_token(token))
+        return rows[0] if rows else None
+
+    def of_owner(self, token: str) -> list[Job]:
+        """All jobs of an owner, newest first."""
+        return self._select("owner = ?", hash_token(token))[::-1]
+
+    def in_state(self, *states: str) -> list[Job]:
+        """All jobs in these states, oldest first."""
+        return self._select(f"state IN ({', '.join('?' * len(states))})", *states)
+
+    def ended_before(self, time_s: float) -> list[Job]:
+        """Jobs that ended before a time."""
+        return self._select("ended_s < ?", time_s)
+
+    def update(self, job_id: str, **changes: Any) -> None:
+        """Changes columns of a job."""
+        names = ", ".join(f"{name} = :{name}" for name in changes)
+        with self._lock:
+            self._connection.execute(
+                f"UPDATE jobs SET {names} WHERE id = :id", {**changes, "id": job_id}
+            )
+
+    def remove(self, job_id: str) -> None:
+        """Forgets a job."""
+        with self._lock:
+            self._connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _select(self, condition: str, *values: Any) -> list[Job]:
+        with self._lock:
+            rows = self._connection.execute(
+                f"SELECT * FROM jobs WHERE {condition} ORDER BY created_s, rowid", values
+            ).fetchall()
+        return [Job(**{**dict(row), "settings": json.loads(row["settings"])}) for row in rows]

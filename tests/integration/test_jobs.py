@@ -1,0 +1,251 @@
+"""Jobs with real child processes: what they do, and what they survive."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from demo import text
+from demo.jobs import NAME, Jobs, Limits, Refused
+from demo.store import DONE, ENDED, FAILED, QUEUED, RUNNING, STOPPED, TIMED_OUT, Job, create_token
+from tests.conftest import CHECKPOINTS, ROOT
+from trainer.checkpoint import load_checkpoint
+from trainer.events import EpochFinished, StepSummary
+from trainer.settings import Settings
+
+QUICK = Settings(start="sgd_frozen", images=64, batch_size=32, evaluated=20)
+ENDLESS = Settings(
+    start="sgd_full", trained="all", images=2000, batch_size=16, epochs=1000, evaluated=20
+)
+PATIENCE_S = 90
+
+
+@pytest.fixture(autouse=True)
+def sample_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUARTET_DATA", raising=False)
+
+
+@contextmanager
+def open_jobs(home: Path, **limits: float) -> Iterator[Jobs]:
+    jobs = Jobs(home, CHECKPOINTS, Limits(**limits))  # type: ignore[arg-type]
+    try:
+        yield jobs
+    finally:
+        jobs.close()
+
+
+def wait_for(jobs: Jobs, job: Job, token: str, *states: str) -> Job:
+    """The job, once it is in one of the states."""
+
+    def now() -> Job:
+        found = jobs.find(job.id, token)
+        assert found
+        return found
+
+    assert jobs.wait(lambda: now().state in states, PATIENCE_S), now()
+    return now()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Waits for what only a file or the process table tells."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def started(jobs: Jobs, settings: Settings, token: str) -> Job:
+    """A job whose process has begun to train."""
+    job = jobs.start(settings, token)
+    wait_for(jobs, job, token, RUNNING, *ENDED)
+    wait_until(lambda: any(isinstance(event, StepSummary) for event in jobs.events(job)))
+    running = jobs.find(job.id, token)
+    assert running
+    assert running.pid
+    return running
+
+
+def test_job_runs_to_its_end_and_can_be_repeated_offline(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path) as jobs:
+        job = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
+        assert (job.state, job.reason) == (DONE, "")
+        assert any(isinstance(event, EpochFinished) for event in jobs.events(job))
+        mine = load_checkpoint(jobs.folder(job), NAME)
+        command = jobs.command(job)
+    assert command.startswith("OMP_NUM_THREADS=")
+    again = subprocess.run(
+        f"{command} --sample --out {tmp_path / 'again'}".replace("python", sys.executable, 1),
+        shell=True, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    repeated = load_checkpoint(tmp_path / "again", NAME)
+    assert all(torch.equal(mine.weights[key], repeated.weights[key]) for key in mine.weights)
+
+
+def test_jobs_of_others_are_as_if_they_did_not_exist(tmp_path: Path) -> None:
+    mine, theirs = create_token(), create_token()
+    with open_jobs(tmp_path) as jobs:
+        job = started(jobs, ENDLESS, mine)
+        assert jobs.find(job.id, theirs) is None
+        assert jobs.find("0000", mine) is None
+        assert jobs.of_owner(theirs) == []
+        jobs.stop(job.id, theirs)
+        assert jobs.find(job.id, mine) == job
+        assert mine not in (tmp_path / "jobs.sqlite3").read_bytes().decode("latin-1")
+
+
+def test_stop_ends_the_process_and_removes_its_files(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path) as jobs:
+        job = started(jobs, ENDLESS, token)
+        pid = job.pid
+        assert pid
+        jobs.stop(job.id, token)
+        jobs.stop(job.id, token)
+        assert wait_for(jobs, job, token, *ENDED).state == STOPPED
+        assert not psutil.pid_exists(pid)
+        assert not jobs.folder(job).exists()
+        jobs.stop(job.id, token)
+        assert wait_for(jobs, jobs.start(QUICK, token), token, *ENDED).state == DONE
+
+
+def test_killed_worker_is_a_failed_job(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path) as jobs:
+        job = started(jobs, ENDLESS, token)
+        os.kill(job.pid or 0, signal.SIGKILL)
+        ended = wait_for(jobs, job, token, *ENDED)
+        assert (ended.state, ended.reason) == (FAILED, text.KILLED)
+
+
+def test_hung_worker_times_out(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path, wall_s=15) as jobs:
+        job = started(jobs, ENDLESS, token)
+        os.kill(job.pid or 0, signal.SIGSTOP)
+        ended = wait_for(jobs, job, token, *ENDED)
+        assert ended.state == TIMED_OUT
+        assert "15 s" in ended.reason
+        assert not psutil.pid_exists(job.pid or 0)
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path, memory_bytes=100_000_000) as jobs:
+        job = wait_for(jobs, jobs.start(ENDLESS, token), token, *ENDED)
+        assert job.state == FAILED
+        assert "memory" in job.reason
+
+
+def test_full_disk_is_a_failed_job_with_its_reason(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path) as jobs:
+        job = started(jobs, ENDLESS, token)
+        # No file beyond 1 MB from now on; the state saved when stopping is larger.
+        psutil.Process(job.pid).rlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        os.kill(job.pid or 0, signal.SIGTERM)
+        ended = wait_for(jobs, job, token, *ENDED)
+        assert ended.state == FAILED
+        assert "large" in ended.reason.lower() or "space" in ended.reason.lower()
+        assert not list(jobs.folder(job).glob("*.safetensors"))
+        assert wait_for(jobs, jobs.start(QUICK, token), token, *ENDED).state == DONE
+
+
+def test_diverging_run_says_so(tmp_path: Path) -> None:
+    token = create_token()
+    settings = Settings(
+        start="sgd_full", trained="all", learning_rate=10.0, momentum=0.99, images=1600,
+        batch_size=16, epochs=5, evaluated=20,
+    )  # fmt: skip
+    with open_jobs(tmp_path) as jobs:
+        job = wait_for(jobs, jobs.start(settings, token), token, *ENDED)
+        assert job.state == FAILED
+        assert "not finite" in job.reason
+
+
+def test_restarted_app_ends_orphans_and_goes_on_with_the_queue(tmp_path: Path) -> None:
+    token = create_token()
+    script = f"""
+        import sys
+        from pathlib import Path
+        from demo.jobs import Jobs
+        from tests.integration.test_jobs import CHECKPOINTS, ENDLESS, QUICK, started
+        jobs = Jobs(Path({str(tmp_path)!r}), CHECKPOINTS)
+        job = started(jobs, ENDLESS, {token!r})
+        waiting = jobs.start(QUICK, {token!r})
+        print(job.id, job.pid, waiting.id, flush=True)
+        sys.stdin.readline()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as app:  # fmt: skip
+        assert app.stdout
+        running_id, pid, waiting_id = app.stdout.readline().split()
+        app.kill()
+    assert psutil.pid_exists(int(pid))
+    with open_jobs(tmp_path) as jobs:
+        running, waiting = jobs.find(running_id, token), jobs.find(waiting_id, token)
+        assert running
+        assert waiting
+        assert (running.state, running.reason) == (FAILED, text.RESTARTED)
+        assert not psutil.pid_exists(int(pid)) or (
+            psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+        )
+        assert wait_for(jobs, waiting, token, *ENDED).state == DONE
+
+
+def test_thirty_visitors_at_once_are_queued_or_told(tmp_path: Path) -> None:
+    with open_jobs(tmp_path, queued=6) as jobs:
+
+        def visit(_: int) -> tuple[str, Job] | str:
+            token = create_token()
+            try:
+                return token, jobs.start(QUICK, token)
+            except Refused as refused:
+                return str(refused)
+
+        with ThreadPoolExecutor(30) as pool:
+            visits = list(pool.map(visit, range(30)))
+        refused = [visit for visit in visits if isinstance(visit, str)]
+        accepted = [visit for visit in visits if not isinstance(visit, str)]
+        assert set(refused) == {text.FULL}
+        assert 6 <= len(accepted) <= 8
+        for token, job in accepted:
+            assert wait_for(jobs, job, token, *ENDED).state == DONE
+
+
+def test_one_visitor_may_not_fill_the_queue(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path, queued_of_owner=2) as jobs:
+        first, second = jobs.start(ENDLESS, token), jobs.start(QUICK, token)
+        with pytest.raises(Refused, match="2"):
+            jobs.start(QUICK, token)
+        wait_for(jobs, first, token, RUNNING)
+        assert second.state == QUEUED
+        assert jobs.position(second) == 1
+        jobs.stop(second.id, token)
+        assert wait_for(jobs, second, token, *ENDED).state == STOPPED
+        jobs.stop(first.id, token)
+        assert wait_for(jobs, first, token, *ENDED).state == STOPPED
+
+
+def test_ended_jobs_are_swept_after_their_time(tmp_path: Path) -> None:
+    token = create_token()
+    with open_jobs(tmp_path, kept_s=0) as jobs:
+        old = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
+        wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
+        assert jobs.find(old.id, token) is None
+        assert not jobs.folder(old).exists()
