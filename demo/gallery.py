@@ -90,6 +90,10 @@ class Gallery:
         index = int(torch.searchsorted(self.rows, row))
         return self.split.images[index].numpy()
 
+    def find_image(self, row: int) -> np.ndarray | None:
+        """The image of a row of the full split, or None where it is not at hand."""
+        return self.image(row) if bool((self.rows == row).any()) else None
+
     def _known_images(self) -> Iterator[tuple[np.ndarray, int]]:
         yield from zip(self.split.images.numpy(), self.split.labels.tolist(), strict=True)
         for example in list_examples():

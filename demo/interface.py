@@ -13,13 +13,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo import text, views
 from demo.gallery import EXAMPLES_DIR, Gallery
+from demo.jobs import Jobs
 from demo.models import Models
+from demo.store import load_secret
 from demo.tabs.about import create_about_tab
 from demo.tabs.accuracy import create_accuracy_tab
 from demo.tabs.compare import create_compare_tab
+from demo.tabs.finetune import create_finetune_tab
 from trainer.picture import MAX_BYTES
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+HOME = Path(__file__).parent.parent / "runs" / "home"
+"""Where jobs and their files are kept, unless `QUARTET_HOME` says otherwise."""
 STYLE = Path(__file__).parent / "style.css"
 WAITING = 256
 """Requests in the queue before further ones are told that it is full."""
@@ -73,7 +78,10 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
     Raises:
         CheckpointError: not one of the four models is usable.
     """
-    models = Models(checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS))
+    folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
+    models = Models(folder)
+    home = Path(os.environ.get("QUARTET_HOME") or HOME)
+    jobs = Jobs(home, folder)
     data = next(iter(models.records.values()))["data"]
     gallery = Gallery(data["digest"], data["test_count"])
     app = GuardedBlocks(
@@ -87,6 +95,8 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
             create_compare_tab(models, gallery)
         with gr.Tab(text.ACCURACY_TAB) as tab:
             create_accuracy_tab(tab, models, gallery)
+        with gr.Tab(text.FINETUNE_TAB) as finetune:
+            create_finetune_tab(app, finetune, jobs, models, gallery, load_secret(home))
         with gr.Tab(text.ABOUT_TAB):
             create_about_tab(models)
     app.queue(max_size=WAITING)

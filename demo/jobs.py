@@ -31,7 +31,7 @@ from demo.store import (
     JobStore,
 )
 from trainer.checkpoint import CheckpointError, load_checkpoint
-from trainer.events import Event, RunFailed, read_events
+from trainer.events import Event, RunFailed, StepSummary, read_events
 from trainer.settings import Settings, join_command
 
 NAME = "finetuned"
@@ -114,6 +114,10 @@ class Jobs:
             self._changed.notify_all()
         return job
 
+    def prepare(self) -> None:
+        """Makes the next start quick."""
+        self._processes.prepare()
+
     def find(self, job_id: str, token: str) -> Job | None:
         """The owner's job, or None, as for one that does not exist."""
         return self._store.find(job_id, token)
@@ -142,6 +146,15 @@ class Jobs:
     def events(self, job: Job) -> list[Event]:
         """What the job has said so far."""
         return list(read_events(self.folder(job) / "events.jsonl"))
+
+    def images_per_s(self, trained: str) -> float | None:
+        """The rate last measured on this machine for what is trained, or None."""
+        for job in reversed(self._store.in_state(DONE)):
+            if job.settings["trained"] == trained:
+                rates = [e.images_per_s for e in self.events(job) if isinstance(e, StepSummary)]
+                if rates:
+                    return rates[-1]
+        return None
 
     def folder(self, job: Job) -> Path:
         """The job's files."""

@@ -2,12 +2,13 @@
 
 import functools
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from demo import text
+from trainer.events import EpochFinished, StepSummary
 from trainer.recipe import CLASSES
 
 if TYPE_CHECKING:
@@ -31,6 +32,27 @@ def frame_curves(records: Mapping[str, Mapping[str, Any]], key: str) -> "pandas.
             for name, record in records.items()
             for epoch in record["history"]
         ]
+    )
+
+
+def frame_steps(events: Sequence[StepSummary]) -> "pandas.DataFrame":
+    """Train loss against steps: `Step` and `VALUE`."""
+    import pandas
+
+    return pandas.DataFrame(
+        {text.STEP: [e.step for e in events], VALUE: [e.train_loss for e in events]}
+    )
+
+
+def frame_epochs(events: Sequence[EpochFinished]) -> "pandas.DataFrame":
+    """Validation accuracy in percent against epochs: `Epoch` and `VALUE`."""
+    import pandas
+
+    return pandas.DataFrame(
+        {
+            text.EPOCH: [e.epoch for e in events],
+            VALUE: [100 * e.validation_accuracy for e in events],
+        }
     )
 
 

@@ -65,8 +65,8 @@ class Process:
 class LocalProcesses:
     """Starts `python -m trainer` on this machine.
 
-    Importing torch takes longer than many a job. So one process waits on `standby`, and the next
-    is made ready as soon as it is taken.
+    Importing torch takes longer than many a job. So once jobs are likely (`prepare`) one process
+    waits on `standby`, and the next is made ready as soon as it is taken.
     """
 
     def __init__(self, threads: int) -> None:
@@ -74,7 +74,6 @@ class LocalProcesses:
         self._lock = threading.Lock()
         self._spare: subprocess.Popen[bytes] | None = None
         self._closed = False
-        self._warm_up()
 
     def start(self, arguments: list[str], log: Path) -> Process:
         """Runs `python -m trainer ARGUMENTS...`, its output appended to `log`.
@@ -91,8 +90,12 @@ class LocalProcesses:
             process.stdin.close()
         except BrokenPipeError as error:
             raise OSError(error.errno, "the process ended before it began") from error
-        threading.Thread(target=self._warm_up, daemon=True).start()
+        self.prepare()
         return Process(process)
+
+    def prepare(self) -> None:
+        """Makes a waiting process ready, in the background."""
+        threading.Thread(target=self._warm_up, daemon=True).start()
 
     def close(self) -> None:
         """Ends the waiting process."""

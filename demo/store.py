@@ -4,9 +4,11 @@ An id alone opens nothing: every question about a job names its owner's token, a
 owner is answered like one that does not exist.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import secrets
 import sqlite3
 import threading
@@ -65,6 +67,17 @@ class Job:
 def create_token() -> str:
     """An owner's secret, 256 bits."""
     return secrets.token_urlsafe(32)
+
+
+def load_secret(home: Path) -> str:
+    """The server's secret, made on the first call and the same ever after."""
+    path = home / "secret"
+    home.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 def hash_token(token: str) -> str:

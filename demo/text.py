@@ -4,6 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from demo.overlap import Overlap
+from trainer.events import (
+    EpochFinished,
+    Event,
+    ResourceSample,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepSummary,
+)
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.picture import FORMAT_NAMES, MAX_BYTES, MAX_PIXELS
 from trainer.recipe import CLASSES
@@ -321,3 +330,133 @@ def describe_memory_cap(memory_bytes: int) -> str:
 
 def describe_status(status: int) -> str:
     return f"The job ended with status {status} before it was done: start it again."
+
+
+FINETUNE_TAB = "Fine-tune"
+START_JOB, STOP_JOB = "Start", "Stop"
+MORE_SETTINGS = "More settings"
+NO_JOB = "Choose settings and press Start: the job's progress shows here."
+START_FROM = "Start from"
+PLAIN = "the pre-trained backbone, with a new last layer"
+WHAT_IS_TRAINED = "What is trained"
+TRAINED = {
+    "last_layer": "the last layer",
+    "last_block": "the last block and layer",
+    "all": "all layers",
+}
+OPTIMIZER = "Optimizer"
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+LEARNING_RATE = "Learning rate"
+LEARNING_RATE_INFO = "Size of each step, constant over the job."
+MOMENTUM = "Momentum, or Adam's beta1"
+MOMENTUM_INFO = "How much of the earlier gradients each step keeps, 0 to below 1."
+WEIGHT_DECAY = "Weight decay"
+WEIGHT_DECAY_INFO = "Pull of the weights towards zero; 0 for none."
+EPOCHS, EPOCHS_INFO = "Epochs", "Passes over the job's images."
+IMAGES, IMAGES_INFO = "Training images", "Drawn at random from those at hand."
+BATCH, BATCH_INFO = "Batch size", "Images a step."
+EMPHASISED = "Classes to emphasise"
+AUGMENT = "Flip and shift the images"
+AUGMENT_INFO = "Not when only the last layer is trained."
+SEED, SEED_INFO = "Seed", "Decides the order and the draw: the same seed, the same result."
+PRESET = "Or take a question"
+PRESETS = ("one more epoch", "unfreeze it", "ten times the learning rate")
+STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
+PROGRESS, LOG, SHOW, YOUR_JOBS = "Progress", "Log", "Show", "Your jobs"
+JOB_COLUMNS = (
+    "state", "test accuracy", "started from", "trained", "optimizer, rate", "epochs", "images",
+)  # fmt: skip
+CHANGE_COLUMNS = ("class", "before", "after", "change")
+CHANGE_HINT = "After minus before, in points of the true class. Blue: more; orange: less."
+COMMAND = "The same offline"
+DOWNLOAD = "Download the model"
+
+
+def describe_finetuning(whole: bool) -> str:
+    """What the tab does, and on which images."""
+    images = "CIFAR-10's training images" if whole else "the embedded sample of CIFAR-10"
+    return (
+        f"Train one of the models a little further on {images}, and see what changes. The job runs "
+        f"on this server and goes on when you leave; it is yours alone."
+    )
+
+
+def describe_refusal(reason: str) -> str:
+    """A reason as a sentence."""
+    sentence = reason[:1].upper() + reason[1:]
+    return sentence if sentence.endswith(".") else f"{sentence}."
+
+
+def start_label(start: str) -> str:
+    return LABELS.get(start, PLAIN)
+
+
+def describe_estimate(images: int, epochs: int, images_per_s: float | None) -> str:
+    """About how long a job takes."""
+    seen = images * epochs
+    if images_per_s is None:
+        return f"Trains on {seen:,} images. No such job was measured on this server yet."
+    return (
+        f"Trains on {seen:,} images: about {max(1, round(seen / images_per_s)):,} s at the "
+        f"{images_per_s:,.0f} images/s that the last such job reached here, and a few more to "
+        f"measure."
+    )
+
+
+def describe_state(state: str, ahead: int) -> str:
+    if state == "queued":
+        return "Waiting: next in turn." if not ahead else f"Waiting: {ahead} ahead of you."
+    return f"{state[0].upper()}{state[1:]}."
+
+
+def describe_progress(step: int, steps: int, images_per_s: float, remaining_s: float) -> str:
+    return (
+        f"Step {step:,} of {steps:,}, {images_per_s:,.0f} images/s, about "
+        f"{max(0, round(remaining_s)):,} s of training left."
+    )
+
+
+def describe_event(event: Event) -> str:
+    """An event as a line of the log."""
+    if isinstance(event, RunStarted):
+        return f"Started: {event.train_count:,} images, {event.total_steps:,} steps."
+    if isinstance(event, StepSummary):
+        return f"Step {event.step:,}: train loss {event.train_loss:.3f}."
+    if isinstance(event, EpochFinished):
+        return (
+            f"Epoch {event.epoch}: validation accuracy {percent(event.validation_accuracy)}, "
+            f"loss {event.validation_loss:.3f}."
+        )
+    if isinstance(event, RunFinished):
+        return f"Saved: test accuracy {percent(event.test_accuracy)}."
+    if isinstance(event, RunFailed):
+        return f"Stopped: {event.reason}."
+    if isinstance(event, ResourceSample):
+        return f"Memory {event.memory_bytes / 1e6:,.0f} MB, processor {event.cpu_percent:.0f} %."
+    return event.kind
+
+
+def describe_after(after: float, images: int) -> str:
+    return f"Accuracy on {images:,} test images: {percent(after)}."
+
+
+def describe_change(before: float, after: float, images: int) -> str:
+    return (
+        f"Accuracy on {images:,} test images: {percent(before)} before, {percent(after)} after "
+        f"({100 * (after - before):+.1f} points)."
+    )
+
+
+def describe_change_overlap(overlap: Overlap) -> str:
+    """McNemar's test of a job, in words."""
+    gained, lost = overlap.only_second, overlap.only_first
+    chance = "more than chance explains" if overlap.p_value < 0.05 else "which chance explains well"
+    return (
+        f"{gained:,} images went from wrong to right and {lost:,} from right to wrong, {chance} "
+        f"(McNemar's exact test, p = {overlap.p_value:.3f})."
+    )
+
+
+def describe_changed(images: int, shown: int, to_right: bool) -> str:
+    change = "From wrong to right" if to_right else "From right to wrong"
+    return f"{change}: {images:,} images, {shown:,} shown."

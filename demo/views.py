@@ -3,7 +3,7 @@ class names are in `style.css`."""
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,9 +11,12 @@ import numpy as np
 from PIL import Image
 
 from demo import text
+from demo.comparison import Comparison
 from demo.gallery import Example
 from demo.models import Classification, ModelAnswer
 from demo.overlap import Overlap
+from demo.store import DONE, Job
+from trainer.events import Event, StepSummary
 from trainer.observations import reference_accuracy
 from trainer.palette import COLOURS
 from trainer.progress import format_duration
@@ -35,6 +38,7 @@ watch('value', () => {
 """
 """JavaScript for `gr.HTML`: a click on an element with `data-choice` is an event with that
 `choice`; redrawing leaves the keyboard where it was."""
+CHANGED_SHOWN = 12
 TOP_CLASSES = 3
 """Classes a card shows before it is opened."""
 
@@ -242,6 +246,110 @@ def draw_overlap(first: str, second: str, overlap: Overlap) -> str:
 
 def _embed(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def draw_job(job: Job, events: Sequence[Event], ahead: int) -> str:
+    """A job's state, how far it is, and what it said last."""
+    steps = [event for event in events if isinstance(event, StepSummary)]
+    share, detail = 0.0, ""
+    if steps:
+        last = steps[-1]
+        share = last.step / last.total_steps
+        detail = text.describe_progress(
+            last.step, last.total_steps, last.images_per_s, last.remaining_s
+        )
+    if job.ended:
+        detail = job.reason
+        share = 1.0 if job.state == DONE else share
+    lines = "".join(f"<li>{escape(text.describe_event(event))}</li>" for event in events[-6:])
+    return (
+        f'<div role="status"><p class="q-sentence">{escape(text.describe_state(job.state, ahead))}'
+        f'</p><p class="q-note">{escape(detail)}</p></div>'
+        f'<div class="q-progress" role="progressbar" aria-label="{text.PROGRESS}" '
+        f'aria-valuenow="{100 * share:.0f}"><i style="--share:{share:.4f}"></i></div>'
+        f'<ul class="q-log" aria-label="{text.LOG}">{lines}</ul>'
+    )
+
+
+def draw_jobs(jobs: Sequence[Job], accuracies: Mapping[str, float | None]) -> str:
+    """The owner's jobs, best first; a button a job, `data-choice` its id."""
+    if not jobs:
+        return ""
+    ranked = sorted(jobs, key=lambda job: -(accuracies[job.id] or 0.0))
+    rows = []
+    for job in ranked:
+        settings, accuracy = job.settings, accuracies[job.id]
+        cells = (
+            escape(job.state),
+            "" if accuracy is None else text.percent(accuracy),
+            text.start_label(settings["start"]),
+            text.TRAINED[settings["trained"]],
+            f"{text.OPTIMIZERS[settings['optimizer']]}, {settings['learning_rate']:g}",
+            settings["epochs"],
+            f"{settings['images']:,}",
+        )
+        show = f'<button type="button" data-choice="{job.id}">{text.SHOW}</button>'
+        rows.append(f"<tr><th scope=row>{show}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("", *text.JOB_COLUMNS))
+    return (
+        f'<p class="q-sentence">{text.YOUR_JOBS}</p><div class="q-scroll" tabindex="0" '
+        f'role="region" aria-label="{text.YOUR_JOBS}"><table class="q-table">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def draw_comparison(
+    comparison: Comparison, difference: str, image_of: Callable[[int], np.ndarray | None]
+) -> str:
+    """Before and after: accuracy, per class, matrices' difference, and images that changed.
+
+    Args:
+        difference: the figure of after minus before, or nothing.
+        image_of: the image of a row of the full test split, None where it is not at hand.
+    """
+    before, after = comparison.before, comparison.after
+    right = float((after == comparison.labels).double().mean())
+    if before is None or comparison.overlap is None:
+        return f'<p class="q-sentence">{text.describe_after(right, len(after))}</p>'
+    was = float((before == comparison.labels).double().mean())
+    shares = comparison.shares(before).diagonal(), comparison.shares(after).diagonal()
+    cells = "".join(
+        f'<tr><th scope="row">{name}</th><td>{text.percent(float(one))}</td>'
+        f"<td>{text.percent(float(two))}</td><td>{100 * float(two - one):+.1f}</td></tr>"
+        for name, one, two in zip(CLASSES, *shares, strict=True)
+    )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in text.CHANGE_COLUMNS)
+    changed = "".join(_draw_changed(comparison, to_right, image_of) for to_right in (True, False))
+    return (
+        f'<p class="q-sentence">{escape(text.describe_change(was, right, len(after)))}</p>'
+        f"<p>{escape(text.describe_change_overlap(comparison.overlap))}</p>"
+        f'<div class="q-change"><table class="q-table"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{cells}</tbody></table>"
+        f'<div class="q-difference"><figure>{difference}</figure>'
+        f'<p class="q-note">{text.CHANGE_HINT}</p></div></div>{changed}'
+    )
+
+
+def _draw_changed(
+    comparison: Comparison, to_right: bool, image_of: Callable[[int], np.ndarray | None]
+) -> str:
+    assert comparison.before is not None
+    positions = comparison.changed(to_right).tolist()
+    figures: list[str] = []
+    for position in positions:
+        pixels = image_of(int(comparison.rows[position]))
+        if pixels is None or len(figures) == CHANGED_SHOWN:
+            continue
+        label, was, now = (
+            CLASSES[int(values[position])]
+            for values in (comparison.labels, comparison.before, comparison.after)
+        )
+        figures.append(
+            f"<figure>{draw_pixels(pixels, text.article(label))}<figcaption>"
+            f"<strong>{label}</strong><br>{was} &rarr; {now}</figcaption></figure>"
+        )
+    heading = text.describe_changed(len(positions), len(figures), to_right)
+    return f'<p class="q-key">{heading}</p><div class="q-images">{"".join(figures)}</div>'
 
 
 def _draw_card(name: str, answer: ModelAnswer, truth: int | None) -> str:

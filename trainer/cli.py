@@ -15,13 +15,12 @@ import torch
 
 from trainer import checkpoint, metrics
 from trainer.checkpoint import CheckpointError
-from trainer.data import DataError, load_dataset, split_validation
+from trainer.data import DataError, evaluated_rows, load_dataset, split_validation
 from trainer.distributed import joined_world
 from trainer.engine import Placement, Trainer
 from trainer.events import Event, EventLog, OnEvent
 from trainer.figures import stored_logits
 from trainer.finetune import (
-    choose_evaluated,
     choose_images,
     hash_images,
     load_start,
@@ -144,8 +143,8 @@ def finetune(options: argparse.Namespace) -> int:
         training = mix_in(training, own, settings.own_repeats)
     splits = {
         "train": training,
-        "validation": choose_evaluated(validation, settings.evaluated),
-        "test": choose_evaluated(data.test, settings.evaluated),
+        "validation": validation.subset(evaluated_rows(len(validation), settings.evaluated)),
+        "test": data.test.subset(evaluated_rows(len(data.test), settings.evaluated)),
     }
     origin = {
         "start": start.name,

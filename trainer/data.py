@@ -119,6 +119,13 @@ def load_sample_rows() -> Tensor:
     return torch.tensor([int(Path(name).stem.split("_")[-1]) for name in names])
 
 
+def evaluated_rows(total: int, count: int | None) -> Tensor:
+    """`count` of `total` rows, spread evenly and always the same, `(N,)` int64; None for all."""
+    if count is None or count >= total:
+        return torch.arange(total)
+    return torch.linspace(0, total - 1, count).round().long()
+
+
 def split_validation(train: Split) -> tuple[Split, Split]:
     """Divides training images into (training, validation), the same way every time.
 

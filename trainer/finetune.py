@@ -61,13 +61,6 @@ def choose_images(train: Split, settings: Settings) -> Split:
     return train.subset(keys.topk(count).indices.sort().values)
 
 
-def choose_evaluated(split: Split, count: int | None) -> Split:
-    """`count` images spread evenly over a split, always the same."""
-    if count is None or count >= len(split):
-        return split
-    return split.subset(torch.linspace(0, len(split) - 1, count).round().long())
-
-
 def read_own_pictures(folder: Path) -> Split:
     """Pictures in `folder/<class>/*`, centre-cropped, in the order of class and name.
 

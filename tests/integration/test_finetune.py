@@ -9,9 +9,9 @@ from PIL import Image
 
 from tests.conftest import CHECKPOINTS, Run
 from trainer import checkpoint
-from trainer.data import Split, load_dataset, split_validation
+from trainer.data import evaluated_rows, load_dataset, split_validation
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
-from trainer.finetune import choose_evaluated, choose_images
+from trainer.finetune import choose_images
 from trainer.recipe import CLASSES, RecipeError
 from trainer.resnet import is_head
 from trainer.settings import Settings, default_settings
@@ -149,10 +149,8 @@ def test_emphasised_classes_are_drawn_more_often() -> None:
 
 
 def test_evaluated_images_are_spread_over_the_split() -> None:
-    split = Split(torch.zeros(100, 3, 32, 32, dtype=torch.uint8), torch.arange(100))
-    assert choose_evaluated(split, 10).labels.tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
-    assert choose_evaluated(split, None) is split
-    assert choose_evaluated(split, 1000) is split
+    assert evaluated_rows(100, 10).tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+    assert evaluated_rows(3, None).tolist() == evaluated_rows(3, 1000).tolist() == [0, 1, 2]
 
 
 def test_settings_and_their_command_line_say_the_same() -> None:

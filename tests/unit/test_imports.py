@@ -53,6 +53,7 @@ APP_LAYERS = [
     {"text"},
     {"plots", "uploads", "jobs"},
     {"gallery", "models"},
+    {"comparison"},
     {"views", "make_examples"},
     {"tabs"},
     {"interface"},

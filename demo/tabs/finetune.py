@@ -1,0 +1,216 @@
+"""Fine-tune: start a short job, watch it, and compare before with after."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import plots, text, views
+from demo.comparison import compare_with_start
+from demo.gallery import Gallery
+from demo.jobs import NAME, Jobs, Refused
+from demo.models import Models
+from demo.store import DONE, Job, create_token
+from trainer.events import EpochFinished, RunFinished, StepSummary
+from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, RecipeError
+from trainer.settings import PLAIN_BACKBONE, Settings, default_settings
+
+POLL_S = 1.0
+EVALUATED = 1000
+"""Images of the validation and the test split a job is measured on, where there are as many."""
+FIELDS = (
+    "start", "trained", "optimizer", "learning_rate", "momentum", "weight_decay", "epochs",
+    "images", "batch_size", "emphasised", "augment", "seed",
+)  # fmt: skip
+"""The form's fields, in the order of its components."""
+
+
+def create_finetune_tab(
+    app: gr.Blocks, tab: gr.Tab, jobs: Jobs, models: Models, gallery: Gallery, secret: str
+) -> None:
+    """Draws the tab.
+
+    Args:
+        secret: encrypts the visitor's token in their browser; the same after a restart.
+    """
+    owner = gr.BrowserState("", storage_key="quartet-owner", secret=secret)
+    shown = gr.State("")
+    timer = gr.Timer(POLL_S, active=False)
+
+    gr.Markdown(text.describe_finetuning(gallery.whole))
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            fields = _create_form(list(models.records))
+            estimate = gr.Markdown(elem_classes="q-note", elem_id="estimate")
+            start = gr.Button(text.START_JOB, variant="primary", elem_id="start-job")
+        with gr.Column(scale=3, min_width=320):
+            status = gr.HTML(
+                views.draw_message(text.NO_JOB), apply_default_css=False, elem_id="job"
+            )
+            stop = gr.Button(text.STOP_JOB, interactive=False, elem_id="stop-job")
+            with gr.Row():
+                loss = _create_plot(text.TRAIN_LOSS, text.STEP)
+                accuracy = _create_plot(text.VALIDATION_ACCURACY, text.EPOCH)
+    result = gr.HTML(apply_default_css=False, elem_id="job-result")
+    with gr.Row():
+        command = gr.Textbox(
+            label=text.COMMAND, interactive=False, buttons=["copy"], scale=4, elem_id="command"
+        )
+        download = gr.DownloadButton(text.DOWNLOAD, interactive=False, scale=1)
+    table = gr.HTML(apply_default_css=False, js_on_load=views.ON_CHOICE, elem_id="jobs")
+    watched = [status, stop, loss, accuracy, result, command, download, table, timer]
+
+    def settings_of(values: tuple[Any, ...]) -> Settings:
+        given = dict(zip(FIELDS, values, strict=True))
+        given["emphasised"] = tuple(given["emphasised"] or ())
+        return Settings(**given, evaluated=EVALUATED)
+
+    def draw(token: str, job_id: str) -> list[Any]:
+        """Everything that is watched, of the owner's job of that id."""
+        mine = jobs.of_owner(token) if token else []
+        job = next((job for job in mine if job.id == job_id), mine[0] if mine else None)
+        rows = views.draw_jobs(mine, {job.id: _accuracy_of(jobs, job) for job in mine})
+        if job is None:
+            message = views.draw_message(text.NO_JOB)
+            nothing = gr.DownloadButton(interactive=False)
+            return [
+                message, gr.Button(interactive=False), None, None, "", "", nothing, rows,
+                gr.Timer(active=False),
+            ]  # fmt: skip
+        events = jobs.events(job)
+        done = job.state == DONE
+        return [
+            views.draw_job(job, events, jobs.position(job)),
+            gr.Button(interactive=not job.ended),
+            plots.frame_steps([e for e in events if isinstance(e, StepSummary)]),
+            plots.frame_epochs([e for e in events if isinstance(e, EpochFinished)]),
+            draw_result(job) if done else "",
+            jobs.command(job),
+            gr.DownloadButton(value=str(_weights(jobs, job)) if done else None, interactive=done),
+            rows,
+            gr.Timer(active=not job.ended),
+        ]
+
+    def draw_result(job: Job) -> str:
+        comparison = compare_with_start(jobs.folder(job), NAME, models)
+        difference = ""
+        if comparison.before is not None:
+            difference = plots.plot_difference(
+                comparison.shares(comparison.after).numpy(),
+                comparison.shares(comparison.before).numpy(),
+            )
+        return views.draw_comparison(comparison, difference, gallery.find_image)
+
+    def on_load(token: str) -> list[Any]:
+        token = token or create_token()
+        return [token, *draw(token, "")]
+
+    def on_start(token: str, *values: Any) -> list[Any]:
+        token = token or create_token()
+        try:
+            job = jobs.start(settings_of(values), token)
+        except (Refused, RecipeError, TypeError) as error:
+            raise gr.Error(text.describe_refusal(str(error)), print_exception=False) from error
+        return [token, job.id, *draw(token, job.id)]
+
+    def on_stop(token: str, job_id: str) -> list[Any]:
+        mine = [job for job in jobs.of_owner(token) if not job.ended]
+        chosen = [job for job in mine if job.id == job_id] or mine
+        if chosen:
+            jobs.stop(chosen[0].id, token)
+        return draw(token, job_id)
+
+    def on_choose(token: str, event: gr.EventData) -> list[Any]:
+        job_id = str(getattr(event, "choice", ""))
+        return [job_id, *draw(token, job_id)]
+
+    def on_form(*values: Any) -> str:
+        try:
+            settings = settings_of(values)
+        except (RecipeError, TypeError) as error:
+            return text.describe_refusal(str(error))
+        rate = jobs.images_per_s(settings.trained)
+        return text.describe_estimate(settings.images, settings.epochs, rate)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    tab.select(jobs.prepare, None, None, **quiet)
+    app.load(on_load, owner, [owner, *watched], **quiet)
+    start.click(on_start, [owner, *fields], [owner, shown, *watched], **quiet)
+    stop.click(on_stop, [owner, shown], watched, **quiet)
+    timer.tick(draw, [owner, shown], watched, **quiet)
+    table.click(on_choose, owner, [shown, *watched], **quiet)
+    gr.on([field.change for field in fields], on_form, fields, estimate, **quiet)
+
+
+def _create_form(names: list[str]) -> list[Any]:
+    """The components of `FIELDS`, in their order."""
+    first = default_settings(names[0])
+    starts = [(text.LABELS[name], name) for name in names] + [(text.PLAIN, PLAIN_BACKBONE)]
+    start = gr.Dropdown(starts, value=names[0], label=text.START_FROM)
+    preset = gr.Radio(list(text.PRESETS), label=text.PRESET, elem_id="preset")
+    trained = gr.Radio(
+        [(text.TRAINED[name], name) for name in TRAINED],
+        value="last_layer",
+        label=text.WHAT_IS_TRAINED,
+    )
+    with gr.Row():
+        epochs = gr.Number(1, precision=0, minimum=1, label=text.EPOCHS, info=text.EPOCHS_INFO)
+        images = gr.Number(2000, precision=0, minimum=0, label=text.IMAGES, info=text.IMAGES_INFO)
+    with gr.Accordion(text.MORE_SETTINGS, open=False):
+        optimizer = gr.Radio(
+            [(text.OPTIMIZERS[name], name) for name in OPTIMIZERS],
+            value=first.optimizer,
+            label=text.OPTIMIZER,
+        )
+        learning_rate = gr.Number(
+            first.learning_rate, label=text.LEARNING_RATE, info=text.LEARNING_RATE_INFO
+        )
+        momentum = gr.Number(first.momentum, label=text.MOMENTUM, info=text.MOMENTUM_INFO)
+        weight_decay = gr.Number(
+            first.weight_decay, label=text.WEIGHT_DECAY, info=text.WEIGHT_DECAY_INFO
+        )
+        batch_size = gr.Number(
+            first.batch_size, precision=0, label=text.BATCH, info=text.BATCH_INFO
+        )
+        emphasised = gr.CheckboxGroup(list(CLASSES), label=text.EMPHASISED)
+        augment = gr.Checkbox(False, label=text.AUGMENT, info=text.AUGMENT_INFO)
+        seed = gr.Number(0, precision=0, label=text.SEED, info=text.SEED_INFO)
+
+    def on_start_chosen(name: str) -> list[Any]:
+        """The chosen recipe's own settings."""
+        own = default_settings(name)
+        values = (own.optimizer, own.learning_rate, own.momentum, own.weight_decay, own.batch_size)
+        return [*values, own.trained if name in ("sgd_frozen", "adam_frozen") else "last_layer"]
+
+    def on_preset(chosen: str, name: str) -> list[Any]:
+        own = default_settings(name)
+        rate = own.learning_rate * (10 if chosen == text.PRESETS[2] else 1)
+        return ["all" if chosen == text.PRESETS[1] else own.trained, rate, 1]
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    start.input(
+        on_start_chosen,
+        start,
+        [optimizer, learning_rate, momentum, weight_decay, batch_size, trained],
+        **quiet,
+    )
+    preset.input(on_preset, [preset, start], [trained, learning_rate, epochs], **quiet)
+    return [
+        start, trained, optimizer, learning_rate, momentum, weight_decay, epochs, images,
+        batch_size, emphasised, augment, seed,
+    ]  # fmt: skip
+
+
+def _create_plot(title: str, x: str) -> gr.LinePlot:
+    return gr.LinePlot(
+        x=x, y=plots.VALUE, title=title, y_title=title, height=240, min_width=240, show_label=False
+    )
+
+
+def _weights(jobs: Jobs, job: Job) -> Path:
+    return jobs.folder(job) / f"{NAME}.safetensors"
+
+
+def _accuracy_of(jobs: Jobs, job: Job) -> float | None:
+    finished = [event for event in jobs.events(job) if isinstance(event, RunFinished)]
+    return finished[-1].test_accuracy if finished else None
