@@ -31,7 +31,7 @@ choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)
 
 screenshots: .venv/ready
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits"
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare"
 
 # What a Space does: requirements.txt alone, in a fresh environment, then app.py.
 space:

@@ -88,6 +88,7 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         title=text.TITLE, analytics_enabled=False, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)
     )
     with app:
+        owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
         gr.Markdown(f"# {text.TITLE}\n{text.TAGLINE}")
         if models.faults:
             gr.HTML(views.draw_faults(models.faults), elem_id="faults")
@@ -96,7 +97,7 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         with gr.Tab(text.ACCURACY_TAB) as tab:
             create_accuracy_tab(tab, models, gallery)
         with gr.Tab(text.FINETUNE_TAB) as finetune:
-            create_finetune_tab(app, finetune, jobs, models, gallery, load_secret(home))
+            create_finetune_tab(app, finetune, owner, jobs, models, gallery)
         with gr.Tab(text.ABOUT_TAB):
             create_about_tab(models)
     app.queue(max_size=WAITING)

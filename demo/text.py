@@ -376,8 +376,8 @@ def describe_finetuning(whole: bool) -> str:
     """What the tab does, and on which images."""
     images = "CIFAR-10's training images" if whole else "the embedded sample of CIFAR-10"
     return (
-        f"Train one of the models a little further on {images}, and see what changes. The job runs "
-        f"on this server and goes on when you leave; it is yours alone."
+        f"Train one of the models a little further on {images}, and see what changes on images it "
+        f"has not seen. The job runs on this server and goes on when you leave; it is yours alone."
     )
 
 

@@ -135,7 +135,7 @@ def finetune(options: argparse.Namespace) -> int:
     recipe = settings.recipe(options.name)
     start = load_start(options.start, options.checkpoints)
     data = load_dataset(options.data, options.sample)
-    training, validation = split_validation(data.train)
+    training, validation = split_validation(data)
     training = choose_images(training, settings)
     own = None
     if options.own is not None:

@@ -7,6 +7,7 @@ folder (`QUARTET_CACHE`, else `$XDG_CACHE_HOME/quartet`, else `~/.cache/quartet`
 import contextlib
 import hashlib
 import io
+import json
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,9 @@ from trainer.recipe import CLASSES, NATIVE_PX
 HUB_DATASET = "uoft-cs/cifar10"
 FETCH_COMMAND = f"hf download {HUB_DATASET} --repo-type dataset"
 SAMPLE_DIR = Path(__file__).parent / "sample"
+SAMPLE_NAME = "CIFAR-10 sample"
+SAMPLE_HELD_OUT = SAMPLE_DIR / "held_out.json"
+"""Places, among the sample's training images, of those in the full validation part."""
 VALIDATION_FRACTION = 0.1
 """Share of the training images held out: 5,000 of CIFAR-10's 50,000."""
 SPLITS = ("train", "test")
@@ -91,7 +95,7 @@ def load_dataset(data_dir: Path | None = None, sample: bool = False) -> Dataset:
         _write_cache(cache, splits)
         splits = _read_cache(cache) or splits
     return Dataset(
-        name="CIFAR-10 sample" if sample else "CIFAR-10",
+        name=SAMPLE_NAME if sample else "CIFAR-10",
         digest=digest,
         train=splits["train"],
         test=splits["test"],
@@ -126,22 +130,33 @@ def evaluated_rows(total: int, count: int | None) -> Tensor:
     return torch.linspace(0, total - 1, count).round().long()
 
 
-def split_validation(train: Split) -> tuple[Split, Split]:
-    """Divides training images into (training, validation), the same way every time.
+def split_validation(data: Dataset) -> tuple[Split, Split]:
+    """Divides the training images into (training, validation), the same way every time.
 
     The validation part holds a tenth of every class, chosen by a fixed seed, rows kept in
-    order; the run's own seed plays no part, so that runs can be compared.
+    order; the run's own seed plays no part, so that runs can be compared. The embedded
+    sample's is what of it the full data set's validation part holds, so that a model of the
+    full data has seen none of it.
     """
+    held_out = draw_held_out(data.train.labels)
+    if data.name == SAMPLE_NAME:
+        held_out = torch.zeros(len(data.train), dtype=torch.bool)
+        held_out[json.loads(SAMPLE_HELD_OUT.read_text())] = True
+    return (
+        data.train.subset((~held_out).nonzero().flatten()),
+        data.train.subset(held_out.nonzero().flatten()),
+    )
+
+
+def draw_held_out(labels: Tensor) -> Tensor:
+    """Which of the training images labelled `labels (N,)` are held out, `(N,)` bool."""
     generator = torch.Generator().manual_seed(_VALIDATION_SEED)
-    held_out = torch.zeros(len(train), dtype=torch.bool)
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label in range(len(CLASSES)):
-        rows = (train.labels == label).nonzero().flatten()
+        rows = (labels == label).nonzero().flatten()
         order = torch.randperm(len(rows), generator=generator)
         held_out[rows[order[: round(len(rows) * VALIDATION_FRACTION)]]] = True
-    return (
-        train.subset((~held_out).nonzero().flatten()),
-        train.subset(held_out.nonzero().flatten()),
-    )
+    return held_out
 
 
 def _download_from_hub() -> Path:

@@ -72,7 +72,7 @@ class Trainer:
         self.placement = placement
         self.origin = origin
         if splits is None:
-            training, validation = split_validation(data.train)
+            training, validation = split_validation(data)
             splits = {"train": training, "validation": validation, "test": data.test}
         self.splits = splits
         self._features: dict[int, FeatureExamples] = {}

@@ -8,6 +8,7 @@ sample's image can be found among a checkpoint's recorded predictions.
 
 import argparse
 import io
+import json
 from pathlib import Path
 
 import pyarrow
@@ -15,14 +16,15 @@ import pyarrow.parquet
 import torch
 from PIL import Image
 
-from trainer.data import SAMPLE_DIR, Split, load_dataset
+from trainer.data import SAMPLE_DIR, SAMPLE_HELD_OUT, Split, draw_held_out, load_dataset
 from trainer.recipe import CLASSES
 
 PER_CLASS = {"train": 200, "test": 50}
 
 
-def write_sample(split: Split, name: str, folder: Path) -> None:
-    """Writes one split's share to `folder/plain_text/<name>-00000-of-00001.parquet`."""
+def write_sample(split: Split, name: str, folder: Path) -> list[int]:
+    """Writes one split's share to `folder/plain_text/<name>-00000-of-00001.parquet`; returns the
+    rows it took."""
     rows = torch.cat(
         [
             (split.labels == label).nonzero().flatten()[: PER_CLASS[name]]
@@ -40,6 +42,8 @@ def write_sample(split: Split, name: str, folder: Path) -> None:
     path = folder / "plain_text" / f"{name}-00000-of-00001.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(table, path)
+    taken: list[int] = rows.tolist()
+    return taken
 
 
 def main() -> None:
@@ -47,7 +51,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     data = load_dataset(parser.parse_args().data)
-    write_sample(data.train, "train", SAMPLE_DIR)
+    rows = write_sample(data.train, "train", SAMPLE_DIR)
+    held_out = draw_held_out(data.train.labels)
+    places = [place for place, row in enumerate(rows) if held_out[row]]
+    SAMPLE_HELD_OUT.write_text(json.dumps(places) + "\n")
     write_sample(data.test, "test", SAMPLE_DIR)
 
 

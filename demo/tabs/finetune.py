@@ -26,14 +26,19 @@ FIELDS = (
 
 
 def create_finetune_tab(
-    app: gr.Blocks, tab: gr.Tab, jobs: Jobs, models: Models, gallery: Gallery, secret: str
+    app: gr.Blocks,
+    tab: gr.Tab,
+    owner: gr.BrowserState,
+    jobs: Jobs,
+    models: Models,
+    gallery: Gallery,
 ) -> None:
     """Draws the tab.
 
     Args:
-        secret: encrypts the visitor's token in their browser; the same after a restart.
+        owner: the visitor's token, kept in their browser. It must stand outside the tabs: what a
+            closed tab holds is not there when the page loads.
     """
-    owner = gr.BrowserState("", storage_key="quartet-owner", secret=secret)
     shown = gr.State("")
     timer = gr.Timer(POLL_S, active=False)
 

@@ -1,23 +1,20 @@
 """What visitors do, in a real browser: the system's chromium, or Playwright's own."""
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from demo.gallery import EXAMPLES_DIR
 from demo.text import LABELS
 from tests.app import RunningApp, running_app
+from tests.browser.conftest import DESKTOP, PHONE, TABLET, open_app, screenshot
 from tests.conftest import CHECKPOINTS
 from trainer.recipe import CLASSES, RECIPE_NAMES
 
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
 OpenPage = Callable[..., Page]
 
 
@@ -27,42 +24,18 @@ def app() -> Iterator[RunningApp]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-            )
-        except Error as error:
-            pytest.skip(f"no browser, run playwright install chromium: {error.message[:60]}")
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(app: RunningApp, browser: Browser) -> Iterator[OpenPage]:
     """Opens the app in a window of its own and waits for the first cards."""
-    contexts = []
+    contexts: list[BrowserContext] = []
 
-    def open_page(theme: str = "light", viewport: dict[str, int] = DESKTOP) -> Page:
-        context = browser.new_context(viewport=viewport)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(f"{app.url}/?__theme={theme}")
-        expect(cards(page)).to_have_count(4)
-        expect(page.locator("#picture img")).to_be_visible()
-        return page
+    def open_page(theme: str = "light", viewport: ViewportSize = DESKTOP) -> Page:
+        contexts.append(browser.new_context(viewport=viewport))
+        return open_app(contexts[-1], app.url, theme)
 
     yield open_page
     for context in contexts:
         context.close()
-
-
-@pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    """Where pictures of the screens go: `make screenshots` names docs/images."""
-    return Path(os.environ.get("QUARTET_SCREENSHOTS") or tmp_path)
 
 
 def cards(page: Page) -> Locator:
@@ -205,15 +178,14 @@ def test_bad_file_gives_the_sentence_and_the_page_goes_on(
     [
         ("light", DESKTOP, 4, "compare"),
         ("dark", DESKTOP, 4, "compare-dark"),
-        ("light", {"width": 800, "height": 1100}, 2, None),
+        ("light", TABLET, 2, None),
         ("dark", PHONE, 1, "compare-phone"),
     ],
 )
 def test_cards_stand_in_columns_without_overlap(
     open_page: OpenPage,
-    screenshots: Path,
     theme: str,
-    viewport: dict[str, int],
+    viewport: ViewportSize,
     columns: int,
     name: str | None,
 ) -> None:
@@ -230,8 +202,7 @@ def test_cards_stand_in_columns_without_overlap(
                 or one["y"] + one["height"] <= other["y"] + 1
             )
     assert_fits(page)
-    if name:
-        page.screenshot(path=screenshots / f"{name}.png", full_page=True)
+    screenshot(page, name)
 
 
 @pytest.mark.parametrize(
@@ -239,17 +210,16 @@ def test_cards_stand_in_columns_without_overlap(
     [("light", DESKTOP, "accuracy"), ("dark", PHONE, None)],
 )
 def test_accuracy_fits_the_screen(
-    open_page: OpenPage, screenshots: Path, theme: str, viewport: dict[str, int], name: str | None
+    open_page: OpenPage, theme: str, viewport: ViewportSize, name: str | None
 ) -> None:
     page = open_page(theme, viewport)
     open_accuracy(page)
     expect(page.locator("#overview svg")).to_have_count(4)
     expect(page.locator(".vega-embed svg, .vega-embed canvas")).to_have_count(3)
     assert_fits(page)
-    if name:
-        page.screenshot(path=screenshots / f"{name}.png")
-        page.locator("#matrix").scroll_into_view_if_needed()
-        page.screenshot(path=screenshots / f"{name}-matrix.png")
+    screenshot(page, name, full_page=False)
+    page.locator("#matrix").scroll_into_view_if_needed()
+    screenshot(page, name and f"{name}-matrix", full_page=False)
 
 
 def test_every_picture_and_control_has_a_name(open_page: OpenPage) -> None:

@@ -136,7 +136,7 @@ def test_bad_settings_are_refused_in_one_sentence(
 
 
 def test_emphasised_classes_are_drawn_more_often() -> None:
-    train, _ = split_validation(load_dataset(sample=True).train)
+    train, _ = split_validation(load_dataset(sample=True))
     plain = choose_images(train, Settings(images=600))
     chosen = choose_images(train, Settings(images=600, emphasised=("cat",)))
     cat = CLASSES.index("cat")

@@ -132,12 +132,12 @@ def test_killed_worker_is_a_failed_job(tmp_path: Path) -> None:
 
 def test_hung_worker_times_out(tmp_path: Path) -> None:
     token = create_token()
-    with open_jobs(tmp_path, wall_s=15) as jobs:
+    with open_jobs(tmp_path, wall_s=10) as jobs:
         job = started(jobs, ENDLESS, token)
         os.kill(job.pid or 0, signal.SIGSTOP)
         ended = wait_for(jobs, job, token, *ENDED)
         assert ended.state == TIMED_OUT
-        assert "15 s" in ended.reason
+        assert "10 s" in ended.reason
         assert not psutil.pid_exists(job.pid or 0)
 
 
@@ -208,7 +208,7 @@ def test_restarted_app_ends_orphans_and_goes_on_with_the_queue(tmp_path: Path) -
 
 
 def test_thirty_visitors_at_once_are_queued_or_told(tmp_path: Path) -> None:
-    with open_jobs(tmp_path, queued=6) as jobs:
+    with open_jobs(tmp_path, queued=3) as jobs:
 
         def visit(_: int) -> tuple[str, Job] | str:
             token = create_token()
@@ -222,7 +222,7 @@ def test_thirty_visitors_at_once_are_queued_or_told(tmp_path: Path) -> None:
         refused = [visit for visit in visits if isinstance(visit, str)]
         accepted = [visit for visit in visits if not isinstance(visit, str)]
         assert set(refused) == {text.FULL}
-        assert 6 <= len(accepted) <= 8
+        assert 3 <= len(accepted) <= 5
         for token, job in accepted:
             assert wait_for(jobs, job, token, *ENDED).state == DONE
 

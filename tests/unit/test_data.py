@@ -18,8 +18,18 @@ import torch
 from PIL import Image
 
 from trainer import data
-from trainer.data import DataError, Dataset, Split, load_dataset, load_sample_rows, split_validation
+from trainer.data import (
+    DataError,
+    Dataset,
+    Split,
+    draw_held_out,
+    load_dataset,
+    load_sample_rows,
+    split_validation,
+)
 from trainer.recipe import CLASSES
+
+FULL_DATA = os.environ.get("QUARTET_DATA")
 
 
 @pytest.fixture(autouse=True)
@@ -208,11 +218,26 @@ def test_missing_folder_says_what_to_give(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
-def test_validation_split_is_balanced_disjoint_and_fixed(sample: Dataset) -> None:
-    training, validation = split_validation(sample.train)
-    assert validation.labels.bincount().tolist() == [20] * 10
-    assert training.labels.bincount().tolist() == [180] * 10
-    assert equal(split_validation(sample.train)[1], validation)
+def test_held_out_images_are_a_tenth_of_every_class() -> None:
+    labels = torch.arange(10).repeat(200)
+    held_out = draw_held_out(labels)
+    assert labels[held_out].bincount().tolist() == [20] * 10
+    assert torch.equal(draw_held_out(labels), held_out)
+
+
+@pytest.mark.skipif(FULL_DATA is None, reason="needs the full CIFAR-10")
+def test_sample_holds_out_what_the_full_data_set_holds_out(sample: Dataset) -> None:
+    _, full = split_validation(load_dataset(Path(FULL_DATA or "")))
+    _, part = split_validation(sample)
+    known = {image.numpy().tobytes() for image in full.images}
+    assert all(image.numpy().tobytes() in known for image in part.images)
+
+
+def test_validation_split_is_disjoint_and_fixed(sample: Dataset) -> None:
+    training, validation = split_validation(sample)
+    assert 150 < len(validation) < 250
+    assert min(validation.labels.bincount()) > 10
+    assert equal(split_validation(sample)[1], validation)
     rejoined = torch.cat([training.images, validation.images]).flatten(1).double().sum(1).sort()
     assert torch.equal(
         rejoined.values, sample.train.images.flatten(1).double().sum(1).sort().values

@@ -1,0 +1,51 @@
+"""A browser, and the app in it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+TABLET: ViewportSize = {"width": 800, "height": 1100}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's chromium, else Playwright's own."""
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+        except Error as error:
+            pytest.skip(f"no browser, run playwright install chromium: {error.message[:60]}")
+        yield browser
+        browser.close()
+
+
+def open_app(context: BrowserContext, url: str, theme: str = "light") -> Page:
+    """A page with the app's first answers on it."""
+    page = context.new_page()
+    page.goto(f"{url}/?__theme={theme}")
+    expect(page.locator("#result").get_by_role("article")).to_have_count(4)
+    expect(page.locator("#picture img")).to_be_visible()
+    return page
+
+
+def screenshot(page: Page, name: str | None, full_page: bool = True) -> None:
+    """Saves what is seen where `make screenshots` wants it; elsewhere does nothing."""
+    folder = os.environ.get("QUARTET_SCREENSHOTS")
+    if folder and name:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=full_page)

@@ -1,0 +1,108 @@
+"""Fine-tuning from the browser: start, leave, come back, stop, and what others see."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.app import RunningApp, running_app
+from tests.browser.conftest import DESKTOP, open_app, screenshot
+
+PATIENCE_MS = 90_000
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """An app without the full data set, and with jobs of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("QUARTET_DATA", raising=False)
+        patch.setenv("QUARTET_HOME", str(tmp_path_factory.mktemp("home")))
+        with running_app() as running:
+            yield running
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=DESKTOP)
+    yield context
+    context.close()
+
+
+def open_tab(context: BrowserContext, app: RunningApp) -> Page:
+    page = open_app(context, app.url)
+    page.get_by_role("tab", name="Fine-tune").click()
+    expect(page.locator("#start-job")).to_be_visible()
+    return page
+
+
+def start(page: Page, images: int, epochs: int, trained: str = "the last layer") -> None:
+    page.get_by_label("Training images").fill(str(images))
+    page.get_by_label("Epochs").fill(str(epochs))
+    page.get_by_label("Epochs").blur()
+    page.get_by_label(trained, exact=True).check()
+    expect(page.locator("#estimate")).to_contain_text(f"{images * epochs:,} images")
+    page.locator("#start-job").click()
+
+
+def expect_job(page: Page, said: str) -> None:
+    expect(page.locator("#job")).to_contain_text(re.compile(said), timeout=PATIENCE_MS)
+
+
+def test_start_watch_and_compare(visitor: BrowserContext, app: RunningApp, tmp_path: Path) -> None:
+    page = open_tab(visitor, app)
+    start(page, 400, 2)
+    expect_job(page, "Running|Waiting|Done")
+    expect_job(page, "Done")
+    result = page.locator("#job-result")
+    expect(result).to_contain_text("before")
+    expect(result).to_contain_text("McNemar's exact test")
+    expect(result.get_by_role("row")).to_have_count(11)
+    expect(page.locator("#command textarea")).to_have_value(re.compile("--images 400"))
+    expect(page.locator("#jobs").get_by_role("row")).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the model").or_(
+            page.get_by_role("link", name="Download the model")
+        ).first.click()
+    path = tmp_path / "model.safetensors"
+    download.value.save_as(path)
+    assert path.stat().st_size > 20_000_000
+    screenshot(page, "finetune")
+
+
+def test_reload_finds_the_job_and_stop_ends_it(visitor: BrowserContext, app: RunningApp) -> None:
+    page = open_tab(visitor, app)
+    start(page, 1500, 500, "all layers")
+    expect_job(page, "Step")
+    page.close()
+    page = open_tab(visitor, app)
+    expect_job(page, "Running")
+    page.locator("#stop-job").click()
+    expect_job(page, "Stopped")
+    expect(page.locator("#stop-job")).to_be_disabled()
+
+
+def test_two_visitors_do_not_see_each_other(browser: Browser, app: RunningApp) -> None:
+    one, two = browser.new_context(), browser.new_context()
+    try:
+        first = open_tab(one, app)
+        start(first, 64, 1)
+        expect_job(first, "Done")
+        second = open_tab(two, app)
+        expect(second.locator("#job")).to_contain_text("press Start")
+        expect(second.locator("#jobs").get_by_role("row")).to_have_count(0)
+    finally:
+        one.close()
+        two.close()
+
+
+def test_impossible_settings_are_refused_in_words(visitor: BrowserContext, app: RunningApp) -> None:
+    page = open_tab(visitor, app)
+    page.get_by_text("More settings").click()
+    rate = page.get_by_label("Learning rate", exact=True)
+    rate.fill("-1")
+    rate.blur()
+    expect(page.locator("#estimate")).to_contain_text("Learning_rate must lie in")
+    page.locator("#start-job").click()
+    expect(page.get_by_text("Learning_rate must lie in").last).to_be_visible()
