@@ -89,15 +89,16 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
     )
     with app:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
+        own_pictures = gr.State([])
         gr.Markdown(f"# {text.TITLE}\n{text.TAGLINE}")
         if models.faults:
             gr.HTML(views.draw_faults(models.faults), elem_id="faults")
-        with gr.Tab(text.COMPARE_TAB):
-            create_compare_tab(models, gallery)
+        with gr.Tab(text.COMPARE_TAB) as compare:
+            create_compare_tab(compare, models, gallery, jobs, owner, own_pictures)
         with gr.Tab(text.ACCURACY_TAB) as tab:
             create_accuracy_tab(tab, models, gallery)
         with gr.Tab(text.FINETUNE_TAB) as finetune:
-            create_finetune_tab(app, finetune, owner, jobs, models, gallery)
+            create_finetune_tab(app, finetune, owner, own_pictures, jobs, models, gallery)
         with gr.Tab(text.ABOUT_TAB):
             create_about_tab(models)
     app.queue(max_size=WAITING)

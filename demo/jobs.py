@@ -126,6 +126,10 @@ class Jobs:
         """The owner's jobs, newest first."""
         return self._store.of_owner(token)
 
+    def newest_done(self, token: str) -> Job | None:
+        """The owner's newest job that has a model, or None."""
+        return next((job for job in self.of_owner(token) if job.state == DONE), None)
+
     def position(self, job: Job) -> int:
         """Jobs ahead of a queued one."""
         return sum(
@@ -162,8 +166,10 @@ class Jobs:
 
     def command(self, job: Job) -> str:
         """The command line that repeats the job offline."""
-        settings = Settings.from_dict(job.settings)
-        return f"OMP_NUM_THREADS={self.limits.threads} {join_command(settings.arguments())}"
+        arguments = [*Settings.from_dict(job.settings).arguments(), *self._data_arguments()]
+        if (self.folder(job) / "own").is_dir():
+            arguments += ["--own", "PICTURES"]
+        return f"OMP_NUM_THREADS={self.limits.threads} {join_command(arguments)}"
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Waits until `condition` holds, looking whenever a job changes its state."""
@@ -179,6 +185,9 @@ class Jobs:
             thread.join()
         self._processes.close()
         self._store.close()
+
+    def _data_arguments(self) -> list[str]:
+        return [] if os.environ.get("QUARTET_DATA") else ["--sample"]
 
     def _recover(self) -> None:
         for job in self._store.in_state(RUNNING):
@@ -210,7 +219,7 @@ class Jobs:
         folder.mkdir(parents=True, exist_ok=True)
         arguments = [
             *Settings.from_dict(job.settings).arguments(),
-            *(() if os.environ.get("QUARTET_DATA") else ("--sample",)),
+            *self._data_arguments(),
             *("--checkpoints", str(self._checkpoints.resolve())),
             *("--out", str(folder.resolve()), "--name", NAME, "--summary-every-s", "0.5"),
         ]

@@ -1,6 +1,7 @@
 """The four models as the app uses them: loaded once, read-only, answering in batches."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -12,11 +13,13 @@ from demo import text
 from demo.batching import Batcher
 from trainer.checkpoint import CheckpointError, Predictions, load_predictions
 from trainer.metrics import energy
-from trainer.predict import Quartet
+from trainer.predict import Answers, Quartet
 from trainer.recipe import CLASSES, NATIVE_PX
 
 LARGEST_BATCH = 32
 """Pictures computed together at most; bounds the memory of a batch."""
+OWN_MODELS_KEPT = 8
+"""Some 16 MB each."""
 
 
 class ModelAnswer(TypedDict):
@@ -81,32 +84,9 @@ class Models:
 
     def _classify_batch(self, pictures: Sequence[np.ndarray]) -> list[Classification]:
         answers = self._quartet.classify(torch.from_numpy(np.stack(pictures)))
-        energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
-        shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}
-        return [
-            self._describe(
-                {name: share[i] for name, share in shares.items()},
-                {name: values[i] for name, values in energies.items()},
-                answers.seconds,
-            )
-            for i in range(len(pictures))
-        ]
+        return [self._summarise(models) for models in list_answers(self.records, answers)]
 
-    def _describe(
-        self,
-        shares: dict[str, list[float]],
-        energies: dict[str, float],
-        seconds: dict[str, float],
-    ) -> Classification:
-        models: dict[str, ModelAnswer] = {}
-        for name, share in shares.items():
-            models[name] = ModelAnswer(
-                answer=CLASSES[share.index(max(share))],
-                probabilities=dict(zip(CLASSES, share, strict=True)),
-                energy=energies[name],
-                familiar=energies[name] <= self.records[name]["energy_threshold"],
-                seconds=seconds[name],
-            )
+    def _summarise(self, models: dict[str, ModelAnswer]) -> Classification:
         unfamiliar = sum(not model["familiar"] for model in models.values())
         return Classification(
             agreement=text.describe_agreement(
@@ -116,6 +96,52 @@ class Models:
             models=models,
             left_out=self.faults,
         )
+
+
+class OwnModel:
+    """The model of a visitor's job."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Loads and verifies it.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        self._quartet = Quartet(folder, (name,))
+
+    def classify(self, pixels: np.ndarray) -> ModelAnswer:
+        """Asks it about `pixels (3, 32, 32)` uint8."""
+        answers = self._quartet.classify(torch.from_numpy(pixels)[None])
+        (answer,) = list_answers(self._quartet.records, answers)[0].values()
+        return answer
+
+
+@functools.lru_cache(maxsize=OWN_MODELS_KEPT)
+def load_own_model(folder: Path, name: str) -> OwnModel:
+    """The model of a job; the last few asked for are kept."""
+    return OwnModel(folder, name)
+
+
+def list_answers(
+    records: Mapping[str, Mapping[str, Any]], answers: Answers
+) -> list[dict[str, ModelAnswer]]:
+    """What each model says of each picture of a batch."""
+    energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
+    shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}
+    count = len(next(iter(shares.values())))
+    return [
+        {
+            name: ModelAnswer(
+                answer=CLASSES[share[i].index(max(share[i]))],
+                probabilities=dict(zip(CLASSES, share[i], strict=True)),
+                energy=energies[name][i],
+                familiar=energies[name][i] <= records[name]["energy_threshold"],
+                seconds=answers.seconds[name],
+            )
+            for name, share in shares.items()
+        }
+        for i in range(count)
+    ]
 
 
 def recorded_answers(models: Models) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from trainer.events import (
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.picture import FORMAT_NAMES, MAX_BYTES, MAX_PIXELS
 from trainer.recipe import CLASSES
+from trainer.settings import MAX_OWN_PICTURES, OWN_REPEATS
 
 TITLE = "Quartet"
 TAGLINE = (
@@ -372,6 +373,30 @@ COMMAND = "The same offline"
 DOWNLOAD = "Download the model"
 
 
+OWN_MODEL = "Your job's model"
+OWN_PICTURES = "Teach it your own pictures"
+OWN_FILES, OWN_CLASS, OWN_ADD, OWN_CLEAR = "Pictures", "They show a", "Add", "Take all out"
+TEACH_CLASS, TEACH_BUTTON = "Wrong? It is a", "Teach it"
+NOTHING_TO_TEACH = "Choose a picture first."
+TOO_MANY_OWN = f"At most {MAX_OWN_PICTURES} pictures can be taught: take some out."
+
+
+def describe_own_pictures(pictures: int) -> str:
+    if not pictures:
+        return "None yet."
+    return (
+        f"{pictures} picture{'s' if pictures > 1 else ''}, each shown {OWN_REPEATS} times an epoch "
+        f"among the training images."
+    )
+
+
+def describe_taught(label: str, pictures: int) -> str:
+    return (
+        f"Added as {article(label)}. {describe_own_pictures(pictures)} Start a job under "
+        f"{FINETUNE_TAB}."
+    )
+
+
 def describe_finetuning(whole: bool) -> str:
     """What the tab does, and on which images."""
     images = "CIFAR-10's training images" if whole else "the embedded sample of CIFAR-10"
@@ -430,7 +455,7 @@ def describe_event(event: Event) -> str:
     if isinstance(event, RunFinished):
         return f"Saved: test accuracy {percent(event.test_accuracy)}."
     if isinstance(event, RunFailed):
-        return f"Stopped: {event.reason}."
+        return describe_refusal(f"Stopped: {event.reason}")
     if isinstance(event, ResourceSample):
         return f"Memory {event.memory_bytes / 1e6:,.0f} MB, processor {event.cpu_percent:.0f} %."
     return event.kind
@@ -452,11 +477,11 @@ def describe_change_overlap(overlap: Overlap) -> str:
     gained, lost = overlap.only_second, overlap.only_first
     chance = "more than chance explains" if overlap.p_value < 0.05 else "which chance explains well"
     return (
-        f"{gained:,} images went from wrong to right and {lost:,} from right to wrong, {chance} "
+        f"From wrong to right: {gained:,}; from right to wrong: {lost:,}; {chance} "
         f"(McNemar's exact test, p = {overlap.p_value:.3f})."
     )
 
 
 def describe_changed(images: int, shown: int, to_right: bool) -> str:
     change = "From wrong to right" if to_right else "From right to wrong"
-    return f"{change}: {images:,} images, {shown:,} shown."
+    return f"{change}: {images:,}, of which {shown:,} shown."

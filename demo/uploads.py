@@ -1,12 +1,30 @@
 """From an uploaded file to a safe picture. The rules are `trainer.picture`'s; one place reads."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from demo import text
-from trainer.picture import MAX_BYTES, PictureError, decode_picture
+from trainer.picture import MAX_BYTES, PictureError, decode_picture, to_pixels
+
+
+def read_own_picture(file: Any, folder: Path) -> bytes:
+    """What the models see of an uploaded file, as a PNG file of 32 x 32 pixels.
+
+    Raises:
+        PictureError: as `read_picture`.
+    """
+    return encode_pixels(to_pixels(read_picture(file, folder)))
+
+
+def encode_pixels(pixels: np.ndarray) -> bytes:
+    """A PNG file of `pixels (3, 32, 32)` uint8."""
+    content = io.BytesIO()
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(content, "PNG")
+    return content.getvalue()
 
 
 def read_picture(file: Any, folder: Path) -> Image.Image:

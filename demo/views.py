@@ -39,6 +39,8 @@ watch('value', () => {
 """JavaScript for `gr.HTML`: a click on an element with `data-choice` is an event with that
 `choice`; redrawing leaves the keyboard where it was."""
 CHANGED_SHOWN = 12
+OWN_COLOUR = "#009e73"
+"""Okabe and Ito's green, which none of the four has."""
 TOP_CLASSES = 3
 """Classes a card shows before it is opened."""
 
@@ -74,11 +76,12 @@ def draw_examples(examples: Sequence[Example]) -> str:
     )
 
 
-def draw_result(result: Classification, truth: int | None) -> str:
+def draw_result(result: Classification, truth: int | None, own: ModelAnswer | None = None) -> str:
     """The sentence and the four cards.
 
     Args:
         truth: the picture's label where it is known.
+        own: what the model of the visitor's job says; a fifth card.
     """
     models = result["models"]
     unfamiliar = sum(not answer["familiar"] for answer in models.values())
@@ -87,7 +90,12 @@ def draw_result(result: Classification, truth: int | None) -> str:
         notes.append(text.describe_truth(truth))
     if not result["familiar"]:
         notes.append(text.describe_unfamiliar(unfamiliar, len(models)))
-    cards = "".join(_draw_card(name, answer, truth) for name, answer in models.items())
+    cards = "".join(
+        _draw_card(text.LABELS[name], COLOURS[name], answer, truth)
+        for name, answer in models.items()
+    )
+    if own is not None:
+        cards += _draw_card(text.OWN_MODEL, OWN_COLOUR, own, truth)
     return (
         f'<div role="status"><p class="q-sentence">{escape(result["agreement"])}</p>'
         f'<p class="q-note">{escape(" ".join(notes))}</p></div>'
@@ -259,7 +267,7 @@ def draw_job(job: Job, events: Sequence[Event], ahead: int) -> str:
             last.step, last.total_steps, last.images_per_s, last.remaining_s
         )
     if job.ended:
-        detail = job.reason
+        detail = text.describe_refusal(job.reason) if job.reason else ""
         share = 1.0 if job.state == DONE else share
     lines = "".join(f"<li>{escape(text.describe_event(event))}</li>" for event in events[-6:])
     return (
@@ -295,6 +303,19 @@ def draw_jobs(jobs: Sequence[Job], accuracies: Mapping[str, float | None]) -> st
         f'<p class="q-sentence">{text.YOUR_JOBS}</p><div class="q-scroll" tabindex="0" '
         f'role="region" aria-label="{text.YOUR_JOBS}"><table class="q-table">'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def draw_own_pictures(pictures: Sequence[tuple[str, bytes]]) -> str:
+    """The visitor's pictures with their classes, as PNG files."""
+    figures = "".join(
+        f'<figure><img class="q-pixels" src="{_embed(content, "png")}" alt="{text.article(label)}">'
+        f"<figcaption>{label}</figcaption></figure>"
+        for label, content in pictures
+    )
+    return (
+        f'<p class="q-key" role="status">{text.describe_own_pictures(len(pictures))}</p>'
+        f'<div class="q-images q-small">{figures}</div>'
     )
 
 
@@ -352,7 +373,7 @@ def _draw_changed(
     return f'<p class="q-key">{heading}</p><div class="q-images">{"".join(figures)}</div>'
 
 
-def _draw_card(name: str, answer: ModelAnswer, truth: int | None) -> str:
+def _draw_card(title: str, colour: str, answer: ModelAnswer, truth: int | None) -> str:
     ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
     mark = ""
     if truth is not None:
@@ -362,8 +383,8 @@ def _draw_card(name: str, answer: ModelAnswer, truth: int | None) -> str:
     doubt = "" if answer["familiar"] else f'<span class="q-doubt">{text.UNSURE}</span>'
     rest = "".join(_draw_bar(label, share) for label, share in ranked[TOP_CLASSES:])
     return (
-        f'<article class="q-card" style="--model:{COLOURS[name]}" aria-label="{text.LABELS[name]}">'
-        f"<header><h3>{text.LABELS[name]}</h3>{mark}</header>"
+        f'<article class="q-card" style="--model:{colour}" aria-label="{title}">'
+        f"<header><h3>{title}</h3>{mark}</header>"
         f'<p class="q-answer">{answer["answer"]}</p>'
         f'<ul class="q-bars">{"".join(_draw_bar(*bar) for bar in ranked[:TOP_CLASSES])}</ul>'
         f'<details><summary>{text.ALL_TEN}</summary><ul class="q-bars">{rest}</ul></details>'

@@ -141,6 +141,8 @@ def finetune(options: argparse.Namespace) -> int:
     if options.own is not None:
         own = read_own_pictures(options.own)
         training = mix_in(training, own, settings.own_repeats)
+    if 2 <= len(training) < recipe.batch_size:
+        recipe = dataclasses.replace(recipe, batch_size=len(training))
     splits = {
         "train": training,
         "validation": validation.subset(evaluated_rows(len(validation), settings.evaluated)),

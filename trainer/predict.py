@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,18 @@ class Quartet:
     Models whose backbones are equal to the bit, as the two frozen ones' are, share one pass.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Loads and verifies every checkpoint; a missing or damaged one is left out.
+    def __init__(self, folder: Path, names: Sequence[str] = RECIPE_NAMES) -> None:
+        """Loads and verifies the named checkpoints; a missing or damaged one is left out.
 
         Raises:
-            CheckpointError: not one of the four could be loaded.
+            CheckpointError: not one of them could be loaded.
         """
         self.records: dict[str, dict[str, Any]] = {}
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, str] = {}
         """Recipe name to the sentence that says why its model is missing."""
         self._bodies: dict[str, _Body] = {}
-        for name in RECIPE_NAMES:
+        for name in names:
             try:
                 checkpoint = load_checkpoint(folder, name)
             except CheckpointError as error:

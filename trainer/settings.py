@@ -14,6 +14,7 @@ EMPHASIS = 3.0
 AUGMENT_PADDING_PX = 4
 """Random shifts when augmenting, as in the full recipes."""
 MAX_OWN_PICTURES = 50
+OWN_REPEATS = 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Settings:
     """Classes drawn `EMPHASIS` times as often as the others."""
     augment: bool = False
     """Flips and shifts; without effect when only the last layer is trained."""
-    own_repeats: int = 20
+    own_repeats: int = OWN_REPEATS
     """How often each of the visitor's own pictures is among the training images."""
     evaluated: int | None = None
     """Images of the validation and of the test split to measure on; None for all."""

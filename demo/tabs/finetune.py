@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from demo import plots, text, views
 from demo.comparison import compare_with_start
@@ -11,9 +12,11 @@ from demo.gallery import Gallery
 from demo.jobs import NAME, Jobs, Refused
 from demo.models import Models
 from demo.store import DONE, Job, create_token
+from demo.uploads import read_own_picture
 from trainer.events import EpochFinished, RunFinished, StepSummary
+from trainer.picture import PictureError
 from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, RecipeError
-from trainer.settings import PLAIN_BACKBONE, Settings, default_settings
+from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings, default_settings
 
 POLL_S = 1.0
 EVALUATED = 1000
@@ -29,6 +32,7 @@ def create_finetune_tab(
     app: gr.Blocks,
     tab: gr.Tab,
     owner: gr.BrowserState,
+    own_pictures: gr.State,
     jobs: Jobs,
     models: Models,
     gallery: Gallery,
@@ -46,6 +50,7 @@ def create_finetune_tab(
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             fields = _create_form(list(models.records))
+            _create_own_pictures(tab, own_pictures)
             estimate = gr.Markdown(elem_classes="q-note", elem_id="estimate")
             start = gr.Button(text.START_JOB, variant="primary", elem_id="start-job")
         with gr.Column(scale=3, min_width=320):
@@ -110,10 +115,13 @@ def create_finetune_tab(
         token = token or create_token()
         return [token, *draw(token, "")]
 
-    def on_start(token: str, *values: Any) -> list[Any]:
+    def on_start(token: str, pictures: list[tuple[str, bytes]], *values: Any) -> list[Any]:
         token = token or create_token()
+        own: dict[str, list[bytes]] = {}
+        for label, content in pictures:
+            own.setdefault(label, []).append(content)
         try:
-            job = jobs.start(settings_of(values), token)
+            job = jobs.start(settings_of(values), token, own)
         except (Refused, RecipeError, TypeError) as error:
             raise gr.Error(text.describe_refusal(str(error)), print_exception=False) from error
         return [token, job.id, *draw(token, job.id)]
@@ -140,7 +148,7 @@ def create_finetune_tab(
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     tab.select(jobs.prepare, None, None, **quiet)
     app.load(on_load, owner, [owner, *watched], **quiet)
-    start.click(on_start, [owner, *fields], [owner, shown, *watched], **quiet)
+    start.click(on_start, [owner, own_pictures, *fields], [owner, shown, *watched], **quiet)
     stop.click(on_stop, [owner, shown], watched, **quiet)
     timer.tick(draw, [owner, shown], watched, **quiet)
     table.click(on_choose, owner, [shown, *watched], **quiet)
@@ -204,6 +212,48 @@ def _create_form(names: list[str]) -> list[Any]:
         start, trained, optimizer, learning_rate, momentum, weight_decay, epochs, images,
         batch_size, emphasised, augment, seed,
     ]  # fmt: skip
+
+
+def _create_own_pictures(tab: gr.Tab, own_pictures: gr.State) -> None:
+    """Where visitors add pictures of their own to `own_pictures`."""
+    with gr.Accordion(text.OWN_PICTURES, open=False):
+        files = gr.File(file_count="multiple", file_types=["image"], label=text.OWN_FILES)
+        label = gr.Dropdown(list(CLASSES), label=text.OWN_CLASS)
+        with gr.Row():
+            add = gr.Button(text.OWN_ADD)
+            clear = gr.Button(text.OWN_CLEAR)
+        drawn = gr.HTML(
+            views.draw_own_pictures([]), apply_default_css=False, elem_id="own-pictures"
+        )
+
+    def on_add(
+        uploaded: list[dict[str, Any]] | None, label: str, pictures: list[tuple[str, bytes]]
+    ) -> list[Any]:
+        if len(pictures) + len(uploaded or []) > MAX_OWN_PICTURES:
+            raise gr.Error(text.TOO_MANY_OWN, print_exception=False)
+        if label not in CLASSES:
+            raise gr.Error(text.NO_SUCH_CLASS, print_exception=False)
+        try:
+            folder = Path(get_upload_folder())
+            added = [(label, read_own_picture(file, folder)) for file in uploaded or []]
+        except PictureError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        pictures = [*pictures, *added]
+        return [pictures, views.draw_own_pictures(pictures), None]
+
+    def on_clear() -> list[Any]:
+        return [[], views.draw_own_pictures([])]
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    add.click(
+        on_add,
+        [files, label, own_pictures],
+        [own_pictures, drawn, files],
+        preprocess=False,
+        **quiet,
+    )
+    clear.click(on_clear, None, [own_pictures, drawn], **quiet)
+    tab.select(views.draw_own_pictures, own_pictures, drawn, **quiet)
 
 
 def _create_plot(title: str, x: str) -> gr.LinePlot:

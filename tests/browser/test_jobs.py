@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from demo.text import LABELS
 from tests.app import RunningApp, running_app
 from tests.browser.conftest import DESKTOP, open_app, screenshot
 
@@ -106,3 +108,36 @@ def test_impossible_settings_are_refused_in_words(visitor: BrowserContext, app: 
     expect(page.locator("#estimate")).to_contain_text("Learning_rate must lie in")
     page.locator("#start-job").click()
     expect(page.get_by_text("Learning_rate must lie in").last).to_be_visible()
+
+
+def test_taught_pictures_change_the_fifth_card(
+    visitor: BrowserContext, app: RunningApp, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{shade}.png" for shade in (200, 225, 250)]
+    for shade, path in zip((200, 225, 250), paths, strict=True):
+        Image.new("RGB", (80, 60), (shade, 0, shade)).save(path)
+    page = open_tab(visitor, app)
+    page.get_by_text("Teach it your own pictures").click()
+    page.locator("input[type=file][multiple]").set_input_files(paths)
+    choose(page, "They show a", "frog")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#own-pictures")).to_contain_text("3 pictures")
+    choose(page, "Start from", LABELS["sgd_frozen"])
+    start(page, 64, 5)
+    expect_job(page, "Done")
+    page.get_by_role("tab", name="Compare").click()
+    cards = page.locator("#result").get_by_role("article")
+    expect(cards).to_have_count(5)
+    page.locator("#picture input[type=file]").set_input_files(paths[0])
+    own = page.get_by_role("article", name="Your job's model")
+    expect(own.locator(".q-answer")).to_have_text("frog")
+    first = page.get_by_role("article", name=LABELS["sgd_frozen"])
+    expect(first.locator(".q-answer")).not_to_have_text("frog")
+    choose(page, "Wrong? It is a", "ship")
+    page.get_by_role("button", name="Teach it", exact=True).click()
+    expect(page.locator("#taught")).to_contain_text("Added as a ship. 4 pictures")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()

@@ -88,6 +88,15 @@ def test_an_earlier_run_is_a_start(run_trainer: Run, tmp_path: Path) -> None:
     assert "already holds" in refused.stderr
 
 
+def test_batch_is_no_larger_than_what_there_is(run_trainer: Run, tmp_path: Path) -> None:
+    run = run_trainer(
+        "finetune", "--start", "sgd_frozen", "--sample", "--images", "20", "--batch-size", "64",
+        "--evaluated", "20", "--out", tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert checkpoint.load_record(tmp_path, "finetuned")["recipe"]["batch_size"] == 20
+
+
 def test_own_pictures_are_learned(run_trainer: Run, tmp_path: Path) -> None:
     own = tmp_path / "own"
     for label, colour in (("frog", "magenta"), ("ship", "yellow")):

@@ -86,7 +86,7 @@ def test_job_runs_to_its_end_and_can_be_repeated_offline(tmp_path: Path) -> None
         command = jobs.command(job)
     assert command.startswith("OMP_NUM_THREADS=")
     again = subprocess.run(
-        f"{command} --sample --out {tmp_path / 'again'}".replace("python", sys.executable, 1),
+        f"{command} --out {tmp_path / 'again'}".replace("python", sys.executable, 1),
         shell=True, cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
