@@ -56,6 +56,9 @@ class Process:
             self._signal(signal.SIGKILL)
             self._process.wait()
         self._signal(signal.SIGKILL)  # children that outlived their parent
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -87,7 +90,7 @@ class LocalProcesses:
         line = json.dumps({"arguments": arguments, "log": str(log)}) + "\n"
         try:
             process.stdin.write(line.encode())
-            process.stdin.close()
+            process.stdin.flush()  # and left open: the process ends when we do
         except BrokenPipeError as error:
             raise OSError(error.errno, "the process ended before it began") from error
         self.prepare()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from demo.overlap import Overlap
 from trainer.events import (
     EpochFinished,
@@ -370,7 +372,8 @@ JOB_COLUMNS = (
 CHANGE_COLUMNS = ("class", "before", "after", "change")
 CHANGE_HINT = "After minus before, in points of the true class. Blue: more; orange: less."
 COMMAND = "The same offline"
-DOWNLOAD = "Download the model"
+DOWNLOAD, DOWNLOAD_CARD = "Download the model", "Its model card"
+AGAIN = "Run it again"
 
 
 OWN_MODEL = "Your job's model"
@@ -459,6 +462,51 @@ def describe_event(event: Event) -> str:
     if isinstance(event, ResourceSample):
         return f"Memory {event.memory_bytes / 1e6:,.0f} MB, processor {event.cpu_percent:.0f} %."
     return event.kind
+
+
+def describe_confusions(epochs: int) -> str:
+    if epochs == 1:
+        return "Validation confusion after epoch 1"
+    return f"Validation confusion after epochs 1 to {epochs}, one a second"
+
+
+def describe_model_card(record: Mapping[str, Any]) -> str:
+    """A job's model card, in Markdown with the Hub's front-matter."""
+    data, test = record["data"], record["test"]
+    card = ModelCardData(
+        model_name=record["name"],
+        license="apache-2.0",
+        library_name="pytorch",
+        tags=["image-classification", "resnet", "cifar10"],
+        datasets=["uoft-cs/cifar10"],
+        eval_results=[
+            EvalResult(
+                task_type="image-classification",
+                dataset_type="uoft-cs/cifar10",
+                dataset_name=f"{data['name']}, {data['test_count']:,} test images",
+                metric_type="accuracy",
+                metric_value=test["accuracy"],
+            )
+        ],
+    )
+    settings = record["origin"]["settings"]
+    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
+    return f"""---
+{card.to_yaml()}
+---
+
+# {record["name"]}
+
+A torchvision ResNet-18 with ten outputs ({", ".join(record["classes"])}),
+fine-tuned by Quartet from `{record["origin"]["start"]}` on {data["train_count"]:,} images of
+{data["name"]}. Input: RGB, {record["recipe"]["image_px"]} pixels a side, mean {record["mean"]},
+standard deviation {record["std"]}.
+Accuracy on {data["test_count"]:,} test images: {percent(test["accuracy"])}.
+
+| setting | value |
+| --- | --- |
+{rows}
+"""
 
 
 def describe_after(after: float, images: int) -> str:

@@ -16,7 +16,7 @@ from demo.gallery import Example
 from demo.models import Classification, ModelAnswer
 from demo.overlap import Overlap
 from demo.store import DONE, Job
-from trainer.events import Event, StepSummary
+from trainer.events import EpochFinished, Event, StepSummary
 from trainer.observations import reference_accuracy
 from trainer.palette import COLOURS
 from trainer.progress import format_duration
@@ -275,7 +275,40 @@ def draw_job(job: Job, events: Sequence[Event], ahead: int) -> str:
         f'</p><p class="q-note">{escape(detail)}</p></div>'
         f'<div class="q-progress" role="progressbar" aria-label="{text.PROGRESS}" '
         f'aria-valuenow="{100 * share:.0f}"><i style="--share:{share:.4f}"></i></div>'
-        f'<ul class="q-log" aria-label="{text.LOG}">{lines}</ul>'
+        f'<div class="q-watch"><ul class="q-log" aria-label="{text.LOG}">{lines}</ul>'
+        f"{draw_confusions(_confusions(events))}</div>"
+    )
+
+
+def draw_confusions(confusions: Sequence[np.ndarray]) -> str:
+    """A small confusion matrix that runs through the epochs, a second each.
+
+    Args:
+        confusions: `(10, 10)` images of the validation split, an epoch each.
+    """
+    if not confusions:
+        return ""
+    shades = []
+    for confusion in confusions:
+        colour, strength = shade(confusion / confusion.sum(axis=1, keepdims=True).clip(min=1))
+        shades.append(strength)
+    cells = []
+    for true, predicted in np.ndindex(10, 10):
+        values = [f"{strength[true, predicted]:.2f}" for strength in shades]
+        moving = (
+            f'<animate attributeName="fill-opacity" values="{";".join(values)}" '
+            f'dur="{len(values)}s" calcMode="discrete" repeatCount="indefinite"/>'
+            if len(values) > 1
+            else ""
+        )
+        cells.append(
+            f'<rect x="{10 * predicted}" y="{10 * true}" width="9.4" height="9.4" '
+            f'class="q-{colour[true, predicted]}" fill-opacity="{values[-1]}">{moving}</rect>'
+        )
+    caption = text.describe_confusions(len(confusions))
+    return (
+        f'<figure class="q-epochs"><svg viewBox="0 0 100 100" role="img" aria-label="{caption}">'
+        f"{''.join(cells)}</svg><figcaption>{caption}</figcaption></figure>"
     )
 
 
@@ -349,6 +382,14 @@ def draw_comparison(
         f'<div class="q-difference"><figure>{difference}</figure>'
         f'<p class="q-note">{text.CHANGE_HINT}</p></div></div>{changed}'
     )
+
+
+def _confusions(events: Sequence[Event]) -> list[np.ndarray]:
+    return [
+        np.array(event.validation_confusion)
+        for event in events
+        if isinstance(event, EpochFinished) and event.validation_confusion
+    ]
 
 
 def _draw_changed(

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -179,7 +180,7 @@ def finetune(options: argparse.Namespace) -> int:
 
 def standby(options: argparse.Namespace) -> int:
     """Waits, everything imported, for one line of JSON: a command's `arguments`, and the `log`
-    file that takes its output. Ends when the input does."""
+    file that takes its output. Ends when the input does, so that no run outlives who asked."""
     line = sys.stdin.readline()
     if not line:
         return 0
@@ -187,6 +188,14 @@ def standby(options: argparse.Namespace) -> int:
     with open(asked["log"], "ab", buffering=0) as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
+
+    def end_with_input() -> None:
+        # Not through sys.stdin, whose lock a waiting thread would hold when Python ends.
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_input, daemon=True).start()
     return main(asked["arguments"])
 
 

@@ -13,6 +13,7 @@ from demo.jobs import NAME, Jobs, Refused
 from demo.models import Models
 from demo.store import DONE, Job, create_token
 from demo.uploads import read_own_picture
+from trainer.checkpoint import load_record, write_file
 from trainer.events import EpochFinished, RunFinished, StepSummary
 from trainer.picture import PictureError
 from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, RecipeError
@@ -66,9 +67,14 @@ def create_finetune_tab(
         command = gr.Textbox(
             label=text.COMMAND, interactive=False, buttons=["copy"], scale=4, elem_id="command"
         )
-        download = gr.DownloadButton(text.DOWNLOAD, interactive=False, scale=1)
+        with gr.Column(scale=1, min_width=180):
+            download = gr.DownloadButton(text.DOWNLOAD, interactive=False)
+            card = gr.DownloadButton(text.DOWNLOAD_CARD, interactive=False)
+            again = gr.Button(text.AGAIN, interactive=False)
     table = gr.HTML(apply_default_css=False, js_on_load=views.ON_CHOICE, elem_id="jobs")
-    watched = [status, stop, loss, accuracy, result, command, download, table, timer]
+    watched = [
+        status, stop, loss, accuracy, result, command, download, card, again, table, timer,
+    ]  # fmt: skip
 
     def settings_of(values: tuple[Any, ...]) -> Settings:
         given = dict(zip(FIELDS, values, strict=True))
@@ -84,8 +90,8 @@ def create_finetune_tab(
             message = views.draw_message(text.NO_JOB)
             nothing = gr.DownloadButton(interactive=False)
             return [
-                message, gr.Button(interactive=False), None, None, "", "", nothing, rows,
-                gr.Timer(active=False),
+                message, gr.Button(interactive=False), None, None, "", "", nothing, nothing,
+                gr.Button(interactive=False), rows, gr.Timer(active=False),
             ]  # fmt: skip
         events = jobs.events(job)
         done = job.state == DONE
@@ -97,6 +103,8 @@ def create_finetune_tab(
             draw_result(job) if done else "",
             jobs.command(job),
             gr.DownloadButton(value=str(_weights(jobs, job)) if done else None, interactive=done),
+            gr.DownloadButton(value=_write_card(jobs, job) if done else None, interactive=done),
+            gr.Button(interactive=True),
             rows,
             gr.Timer(active=not job.ended),
         ]
@@ -137,6 +145,12 @@ def create_finetune_tab(
         job_id = str(getattr(event, "choice", ""))
         return [job_id, *draw(token, job_id)]
 
+    def on_again(token: str, job_id: str) -> list[Any]:
+        """The form, filled with the settings of the job on screen."""
+        mine = jobs.of_owner(token)
+        job = next((job for job in mine if job.id == job_id), mine[0] if mine else None)
+        return [gr.skip()] * len(FIELDS) if job is None else [job.settings[f] for f in FIELDS]
+
     def on_form(*values: Any) -> str:
         try:
             settings = settings_of(values)
@@ -150,6 +164,7 @@ def create_finetune_tab(
     app.load(on_load, owner, [owner, *watched], **quiet)
     start.click(on_start, [owner, own_pictures, *fields], [owner, shown, *watched], **quiet)
     stop.click(on_stop, [owner, shown], watched, **quiet)
+    again.click(on_again, [owner, shown], fields, **quiet)
     timer.tick(draw, [owner, shown], watched, **quiet)
     table.click(on_choose, owner, [shown, *watched], **quiet)
     gr.on([field.change for field in fields], on_form, fields, estimate, **quiet)
@@ -264,6 +279,15 @@ def _create_plot(title: str, x: str) -> gr.LinePlot:
 
 def _weights(jobs: Jobs, job: Job) -> Path:
     return jobs.folder(job) / f"{NAME}.safetensors"
+
+
+def _write_card(jobs: Jobs, job: Job) -> str:
+    """The path of the job's model card, written on the first call."""
+    path = jobs.folder(job) / "README.md"
+    if not path.exists():
+        card = text.describe_model_card(load_record(jobs.folder(job), NAME))
+        write_file(path, card.encode())
+    return str(path)
 
 
 def _accuracy_of(jobs: Jobs, job: Job) -> float | None:

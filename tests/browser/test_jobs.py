@@ -70,7 +70,14 @@ def test_start_watch_and_compare(visitor: BrowserContext, app: RunningApp, tmp_p
     path = tmp_path / "model.safetensors"
     download.value.save_as(path)
     assert path.stat().st_size > 20_000_000
+    expect(page.locator(".q-epochs rect.q-right")).to_have_count(10)
+    with page.expect_download() as card:
+        page.get_by_text("Its model card").click()
+    assert "model-index" in card.value.path().read_text()
     screenshot(page, "finetune")
+    page.get_by_label("Training images").fill("7")
+    page.get_by_role("button", name="Run it again").click()
+    expect(page.get_by_label("Training images")).to_have_value("400")
 
 
 def test_reload_finds_the_job_and_stop_ends_it(visitor: BrowserContext, app: RunningApp) -> None:

@@ -65,6 +65,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def has_ended(pid: int) -> bool:
+    """True for a process that is gone, or only waits to be reaped by init."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def started(jobs: Jobs, settings: Settings, token: str) -> Job:
     """A job whose process has begun to train."""
     job = jobs.start(settings, token)
@@ -175,7 +183,8 @@ def test_diverging_run_says_so(tmp_path: Path) -> None:
         assert "not finite" in job.reason
 
 
-def test_restarted_app_ends_orphans_and_goes_on_with_the_queue(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hung", [False, True])
+def test_jobs_of_a_killed_app_end_and_its_queue_goes_on(tmp_path: Path, hung: bool) -> None:
     token = create_token()
     script = f"""
         import sys
@@ -194,16 +203,17 @@ def test_restarted_app_ends_orphans_and_goes_on_with_the_queue(tmp_path: Path) -
     ) as app:  # fmt: skip
         assert app.stdout
         running_id, pid, waiting_id = app.stdout.readline().split()
+        if hung:
+            os.kill(int(pid), signal.SIGSTOP)
         app.kill()
-    assert psutil.pid_exists(int(pid))
+    if not hung:  # it ends by itself
+        wait_until(lambda: has_ended(int(pid)))
     with open_jobs(tmp_path) as jobs:
         running, waiting = jobs.find(running_id, token), jobs.find(waiting_id, token)
         assert running
         assert waiting
         assert (running.state, running.reason) == (FAILED, text.RESTARTED)
-        assert not psutil.pid_exists(int(pid)) or (
-            psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
-        )
+        assert has_ended(int(pid))
         assert wait_for(jobs, waiting, token, *ENDED).state == DONE
 
 
