@@ -184,7 +184,7 @@ def test_two_hundred_calls_at_once_are_all_answered_or_told(app: RunningApp) -> 
     alone = shares(app.classify(content))
 
     def ask(_: int) -> np.ndarray | str:
-        with httpx.Client(base_url=app.url, timeout=60) as client:
+        with httpx.Client(base_url=app.url, timeout=240) as client:
             try:
                 return shares(RunningApp(app.url, client, app.pid).classify(content))
             except Refused as refused:
