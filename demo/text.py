@@ -46,7 +46,6 @@ PICTURE_HINT = "# Drop a picture here\nor click to choose one"
 CROP = "What of it the models see"
 CROP_CHOICES = [("the centre square", "centre"), ("all of it, on white", "fit")]
 DISAGREE_BUTTON = "An image they disagree on"
-CLASSIFY_BUTTON = "Classify"
 EXAMPLES = "Or try one of these"
 EXAMPLES_NOTE = (
     "Small: CIFAR-10 test images. Large: such images enlarged to a photograph's proportions."

@@ -21,9 +21,10 @@ TABLET: ViewportSize = {"width": 800, "height": 1100}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's chromium, else Playwright's own."""
+    """The system's chromium, else Playwright's own. Closed after this folder: while it is open its
+    event loop runs in the main thread, where no other can."""
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(
