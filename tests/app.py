@@ -72,7 +72,7 @@ def running_app(checkpoints: Path | None = None) -> Iterator[RunningApp]:
             )
             address = next(filter(None, addresses), None)
             assert address, "the app ended before it was ready"
-            with httpx.Client(base_url=address[1], timeout=60) as client:
+            with httpx.Client(base_url=address[1], timeout=180) as client:
                 yield RunningApp(address[1], client, process.pid)
         finally:
             process.terminate()

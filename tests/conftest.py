@@ -20,7 +20,10 @@ BACKBONE = CHECKPOINTS / "sgd_frozen.safetensors"
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keeps the decoded data out of the user's cache, here and in child processes."""
-    os.environ["QUARTET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # one decoding for all workers
+    os.environ["QUARTET_CACHE"] = str(root / "cache")
 
 
 @pytest.fixture(scope="session")
