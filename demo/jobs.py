@@ -186,8 +186,13 @@ class Jobs:
         self._processes.close()
         self._store.close()
 
+    @property
+    def full_data(self) -> bool:
+        """True where jobs train on the full data set, False where on the embedded sample."""
+        return bool(os.environ.get("QUARTET_DATA"))
+
     def _data_arguments(self) -> list[str]:
-        return [] if os.environ.get("QUARTET_DATA") else ["--sample"]
+        return [] if self.full_data else ["--sample"]
 
     def _recover(self) -> None:
         for job in self._store.in_state(RUNNING):

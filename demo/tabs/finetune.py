@@ -47,7 +47,7 @@ def create_finetune_tab(
     shown = gr.State("")
     timer = gr.Timer(POLL_S, active=False)
 
-    gr.Markdown(text.describe_finetuning(gallery.whole))
+    gr.Markdown(text.describe_finetuning(jobs.full_data))
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             fields = _create_form(list(models.records))
