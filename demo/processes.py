@@ -11,8 +11,6 @@ from pathlib import Path
 
 import psutil
 
-NICENESS = 5
-"""Jobs yield to the app's answers."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
 

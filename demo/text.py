@@ -80,6 +80,7 @@ DIFFERENCE_HINT = (
 )
 
 NOT_UPLOADED = "That file was not uploaded here: upload it first."
+GONE = "The file is no longer on the server: upload it again."
 FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
 BAD_CROP = "crop must be 'centre' or 'fit'."
 NO_SUCH_EXAMPLE = "Choose one of the examples shown."

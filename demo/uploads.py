@@ -23,8 +23,13 @@ def read_own_picture(file: Any, folder: Path) -> bytes:
 def encode_pixels(pixels: np.ndarray) -> bytes:
     """A PNG file of `pixels (3, 32, 32)` uint8."""
     content = io.BytesIO()
-    Image.fromarray(pixels.transpose(1, 2, 0)).save(content, "PNG")
+    to_image(pixels).save(content, "PNG")
     return content.getvalue()
+
+
+def to_image(pixels: np.ndarray) -> Image.Image:
+    """The picture of `pixels (3, 32, 32)` uint8."""
+    return Image.fromarray(pixels.transpose(1, 2, 0))
 
 
 def read_picture(file: Any, folder: Path) -> Image.Image:
@@ -44,5 +49,5 @@ def read_picture(file: Any, folder: Path) -> Image.Image:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise PictureError("The file is no longer on the server: upload it again.") from error
+        raise PictureError(text.GONE) from error
     return decode_picture(content)

@@ -2,13 +2,11 @@
 class names are in `style.css`."""
 
 import base64
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from demo import text
 from demo.comparison import Comparison
@@ -16,6 +14,7 @@ from demo.gallery import Example
 from demo.models import Classification, ModelAnswer
 from demo.overlap import Overlap
 from demo.store import DONE, Job
+from demo.uploads import encode_pixels
 from trainer.events import EpochFinished, Event, StepSummary
 from trainer.observations import reference_accuracy
 from trainer.palette import COLOURS
@@ -47,9 +46,7 @@ TOP_CLASSES = 3
 
 def draw_pixels(pixels: np.ndarray, alt: str) -> str:
     """An `<img>` of `pixels (3, 32, 32)` uint8, to the bit; the style sheet enlarges it."""
-    content = io.BytesIO()
-    Image.fromarray(pixels.transpose(1, 2, 0)).save(content, "PNG")
-    source = _embed(content.getvalue(), "png")
+    source = _embed(encode_pixels(pixels), "png")
     return f'<img class="q-pixels" src="{source}" alt="{escape(alt)}">'
 
 
@@ -159,7 +156,7 @@ def draw_matrix(
         counting: `percent` of the true class, or `count` of images.
         chosen: the cell to mark.
     """
-    share = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    share = to_shares(confusion)
     colour, strength = shade(share)
     heads = "".join(f'<th scope="col"><span>{name}</span></th>' for name in CLASSES)
     rows = []
@@ -181,6 +178,12 @@ def draw_matrix(
         f'<table class="q-matrix"><caption class="q-hidden">{escape(caption)}</caption>'
         f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def to_shares(confusion: np.ndarray) -> np.ndarray:
+    """Counts `(true, predicted)` as shares of the true class, 0..1."""
+    shares: np.ndarray = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+    return shares
 
 
 def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -290,7 +293,7 @@ def draw_confusions(confusions: Sequence[np.ndarray]) -> str:
         return ""
     shades = []
     for confusion in confusions:
-        colour, strength = shade(confusion / confusion.sum(axis=1, keepdims=True).clip(min=1))
+        colour, strength = shade(to_shares(confusion))
         shades.append(strength)
     cells = []
     for true, predicted in np.ndindex(10, 10):

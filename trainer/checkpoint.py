@@ -27,6 +27,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from trainer.hashing import hash_file
 from trainer.recipe import CLASSES
 from trainer.resnet import weight_shapes
 
@@ -111,7 +112,11 @@ def load_checkpoint(folder: Path, name: str) -> Checkpoint:
     """
     record = load_record(folder, name)
     path = folder / f"{name}.safetensors"
-    if _hash_file(path) != record["weights_sha256"]:
+    try:
+        digest = hash_file(path)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+    if digest != record["weights_sha256"]:
         raise CheckpointError(f"{path.name} is damaged: its hash is not the recorded one.")
     try:
         with safe_open(path, framework="pt") as file:
@@ -303,17 +308,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
-
-
-def _hash_file(path: Path) -> str:
-    total = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                total.update(block)
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
-    return total.hexdigest()
 
 
 def _sha256(content: bytes) -> str:

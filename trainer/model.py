@@ -1,6 +1,5 @@
 """ResNet-18, where its pre-trained weights come from, and what freezing means."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
 
+from trainer.hashing import hash_file
 from trainer.recipe import CLASSES, NATIVE_PX, Recipe
 from trainer.resnet import is_head
 
@@ -44,7 +44,7 @@ def load_backbone(path: Path | None = None) -> Backbone:
     if path is None:
         return _download_imagenet()
     try:
-        digest = _file_sha256(path)
+        digest = hash_file(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
@@ -60,7 +60,7 @@ def _download_imagenet() -> Backbone:
     try:
         tensors = weights.get_state_dict(progress=False, check_hash=True)
         file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
-        digest = _file_sha256(file)
+        digest = hash_file(file)
     except (OSError, RuntimeError) as error:
         raise BackboneError(
             "torchvision's ImageNet weights are not on this machine and could not be "
@@ -68,14 +68,6 @@ def _download_imagenet() -> Backbone:
             "--backbone FILE (checkpoints/sgd_frozen.safetensors holds one)."
         ) from error
     return Backbone(f"torchvision {weights}", digest, _strip_head(dict(tensors), str(weights)))
-
-
-def _file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as content:
-        while block := content.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:

@@ -30,9 +30,9 @@ class PictureError(Exception):
 def decode_picture(content: bytes) -> Image.Image:
     """Decodes a picture to upright 8-bit RGB, transparency composited on white.
 
-    The format is told by content. A large JPEG comes at a reduced scale (`DRAFT_PX`).
-     EXIF orientation is applied, a broken EXIF ignored; of an
-    animation the first frame is taken; 16-bit grey is scaled to 8.
+    The format is told by content. A large JPEG comes at a reduced scale (`DRAFT_PX`). EXIF
+    orientation is applied, a broken EXIF ignored; of an animation the first frame is taken;
+    16-bit grey is scaled to 8.
 
     Raises:
         PictureError: empty, too large, of another format, truncated or damaged.

@@ -30,7 +30,7 @@ def create_accuracy_tab(tab: gr.Tab, models: Models, gallery: Gallery) -> None:
     """Draws the tab."""
     records = models.records
     confusion = {name: np.array(record["test"]["confusion"]) for name, record in records.items()}
-    shares = {name: c / c.sum(axis=1, keepdims=True).clip(min=1) for name, c in confusion.items()}
+    shares = {name: views.to_shares(counts) for name, counts in confusion.items()}
     predicted = recorded_answers(models)
     choices = [(text.LABELS[name], name) for name in records]
     compared = [(text.LABELS[name], name) for name in predicted]

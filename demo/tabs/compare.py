@@ -23,7 +23,7 @@ from demo.models import (
     recorded_answers,
 )
 from demo.overlap import find_disagreements
-from demo.uploads import encode_pixels, read_picture
+from demo.uploads import encode_pixels, read_picture, to_image
 from trainer.checkpoint import CheckpointError
 from trainer.picture import Crop, PictureError, to_pixels
 from trainer.recipe import CLASSES
@@ -51,7 +51,7 @@ def create_compare_tab(
     with gr.Row():
         with gr.Column(scale=3, min_width=280):
             picture = gr.Image(
-                _to_image(first),
+                to_image(first),
                 format="png",
                 image_mode=None,
                 type="filepath",
@@ -113,7 +113,7 @@ def create_compare_tab(
         return pictures, text.describe_taught(label, len(pictures))
 
     def on_disagree() -> Image.Image:
-        return _to_image(gallery.image(random.choice(disagreements)))
+        return to_image(gallery.image(random.choice(disagreements)))
 
     def on_example(event: gr.EventData) -> str:
         try:
@@ -174,7 +174,3 @@ def _read(file: Any, crop: Crop) -> np.ndarray:
     if crop not in get_args(Crop):
         raise PictureError(text.BAD_CROP)
     return to_pixels(read_picture(file, Path(get_upload_folder())), crop)
-
-
-def _to_image(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels.transpose(1, 2, 0))

@@ -14,7 +14,7 @@ from demo.models import Models
 from demo.store import DONE, Job, create_token
 from demo.uploads import read_own_picture
 from trainer.checkpoint import load_record, write_file
-from trainer.events import EpochFinished, RunFinished, StepSummary
+from trainer.events import EpochFinished, Event, RunFinished, StepSummary
 from trainer.picture import PictureError
 from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, RecipeError
 from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings, default_settings
@@ -81,11 +81,16 @@ def create_finetune_tab(
         given["emphasised"] = tuple(given["emphasised"] or ())
         return Settings(**given, evaluated=EVALUATED)
 
+    def choose(mine: list[Job], job_id: str) -> Job | None:
+        """The job of that id, else the newest."""
+        return next((job for job in mine if job.id == job_id), mine[0] if mine else None)
+
     def draw(token: str, job_id: str) -> list[Any]:
         """Everything that is watched, of the owner's job of that id."""
         mine = jobs.of_owner(token) if token else []
-        job = next((job for job in mine if job.id == job_id), mine[0] if mine else None)
-        rows = views.draw_jobs(mine, {job.id: _accuracy_of(jobs, job) for job in mine})
+        said = {job.id: jobs.events(job) for job in mine}
+        job = choose(mine, job_id)
+        rows = views.draw_jobs(mine, {key: _find_accuracy(events) for key, events in said.items()})
         if job is None:
             message = views.draw_message(text.NO_JOB)
             nothing = gr.DownloadButton(interactive=False)
@@ -93,7 +98,7 @@ def create_finetune_tab(
                 message, gr.Button(interactive=False), None, None, "", "", nothing, nothing,
                 gr.Button(interactive=False), rows, gr.Timer(active=False),
             ]  # fmt: skip
-        events = jobs.events(job)
+        events = said[job.id]
         done = job.state == DONE
         return [
             views.draw_job(job, events, jobs.position(job)),
@@ -147,8 +152,7 @@ def create_finetune_tab(
 
     def on_again(token: str, job_id: str) -> list[Any]:
         """The form, filled with the settings of the job on screen."""
-        mine = jobs.of_owner(token)
-        job = next((job for job in mine if job.id == job_id), mine[0] if mine else None)
+        job = choose(jobs.of_owner(token), job_id)
         return [gr.skip()] * len(FIELDS) if job is None else [job.settings[f] for f in FIELDS]
 
     def on_form(*values: Any) -> str:
@@ -208,7 +212,7 @@ def _create_form(names: list[str]) -> list[Any]:
         """The chosen recipe's own settings."""
         own = default_settings(name)
         values = (own.optimizer, own.learning_rate, own.momentum, own.weight_decay, own.batch_size)
-        return [*values, own.trained if name in ("sgd_frozen", "adam_frozen") else "last_layer"]
+        return [*values, "last_layer"]
 
     def on_preset(chosen: str, name: str) -> list[Any]:
         own = default_settings(name)
@@ -290,6 +294,6 @@ def _write_card(jobs: Jobs, job: Job) -> str:
     return str(path)
 
 
-def _accuracy_of(jobs: Jobs, job: Job) -> float | None:
-    finished = [event for event in jobs.events(job) if isinstance(event, RunFinished)]
+def _find_accuracy(events: list[Event]) -> float | None:
+    finished = [event for event in events if isinstance(event, RunFinished)]
     return finished[-1].test_accuracy if finished else None

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"recipe", "palette"},
+    {"recipe", "palette", "hashing"},
     {"events", "metrics", "picture", "resnet", "settings"},
     {"data", "model", "augment", "distributed", "resources", "stop"},
     {"checkpoint", "examples", "progress", "observations"},
