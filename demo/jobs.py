@@ -31,6 +31,7 @@ from demo.store import (
     JobStore,
 )
 from trainer.checkpoint import CheckpointError, load_checkpoint
+from trainer.data import is_full_data_at_hand
 from trainer.events import Event, RunFailed, StepSummary, read_events
 from trainer.settings import Settings, join_command
 
@@ -70,6 +71,8 @@ class Jobs:
             checkpoints: folder of the four; only read.
         """
         self.limits = limits or Limits()
+        self.full_data = is_full_data_at_hand()
+        """True where jobs train on the full data set, False where on the embedded sample."""
         self._home = home
         self._checkpoints = checkpoints
         self._store = JobStore(home / "jobs.sqlite3")
@@ -185,11 +188,6 @@ class Jobs:
             thread.join()
         self._processes.close()
         self._store.close()
-
-    @property
-    def full_data(self) -> bool:
-        """True where jobs train on the full data set, False where on the embedded sample."""
-        return bool(os.environ.get("QUARTET_DATA"))
 
     def _data_arguments(self) -> list[str]:
         return [] if self.full_data else ["--sample"]

@@ -156,7 +156,12 @@ def finetune(options: argparse.Namespace) -> int:
         "own_pictures": None if own is None else {"count": len(own), "sha256": hash_images(own)},
         "threads": torch.get_num_threads(),
     }
-    placement = Placement(folder, _device(options.device), summary_every_s=options.summary_every_s)
+    placement = Placement(
+        folder,
+        _device(options.device),
+        summary_every_s=options.summary_every_s,
+        keep_features=True,
+    )
     trainer = Trainer(data, start, placement, splits, origin)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
@@ -196,7 +201,10 @@ def standby(options: argparse.Namespace) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_with_input, daemon=True).start()
-    return main(asked["arguments"])
+    status = main(asked["arguments"])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # unloading torch takes a second, and nothing is left to close
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -452,6 +460,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     command.add_argument("--weight-decay", type=float, metavar="X")
     command.add_argument("--trained", choices=TRAINED, help="default: as the start was")
     command.add_argument("--epochs", type=int, default=1, metavar="N", help="default: 1")
+    command.add_argument("--steps", type=int, metavar="N", help="instead of epochs")
     command.add_argument("--batch-size", type=int, metavar="N", help="images a step")
     command.add_argument("--image-px", type=int, metavar="PX", help="default: the start's own")
     command.add_argument(

@@ -1,10 +1,8 @@
 """CIFAR-10 as uint8 tensors, from a local copy, the Hugging Face Hub or the embedded sample.
 
-The files are decoded once; a second start maps the decoded pixels from the user's cache
-folder (`QUARTET_CACHE`, else `$XDG_CACHE_HOME/quartet`, else `~/.cache/quartet`).
+The files are decoded once; a second start maps the decoded pixels from the cache.
 """
 
-import contextlib
 import hashlib
 import io
 import json
@@ -17,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from trainer.cache import read_cache, write_cache
 from trainer.recipe import CLASSES, NATIVE_PX
 
 HUB_DATASET = "uoft-cs/cifar10"
@@ -88,12 +85,12 @@ def load_dataset(data_dir: Path | None = None, sample: bool = False) -> Dataset:
         source = _download_from_hub()
     files = _find_files(source)
     digest = _digest(files, source)
-    cache = _cache_path(digest)
-    splits = _read_cache(cache)
+    cache = _cache_name(digest)
+    splits = _read_splits(cache)
     if splits is None:
         splits = {split: _decode_split(split, files[split]) for split in SPLITS}
-        _write_cache(cache, splits)
-        splits = _read_cache(cache) or splits
+        _write_splits(cache, splits)
+        splits = _read_splits(cache) or splits
     return Dataset(
         name=SAMPLE_NAME if sample else "CIFAR-10",
         digest=digest,
@@ -107,7 +104,7 @@ def load_cached_dataset(digest: str) -> Dataset | None:
 
     Reads nothing else and fetches nothing.
     """
-    splits = _read_cache(_cache_path(digest))
+    splits = _read_splits(_cache_name(digest))
     if splits is None:
         return None
     return Dataset("CIFAR-10", digest, train=splits["train"], test=splits["test"])
@@ -159,17 +156,36 @@ def draw_held_out(labels: Tensor) -> Tensor:
     return held_out
 
 
-def _download_from_hub() -> Path:
+def is_full_data_at_hand() -> bool:
+    """True where the full data set needs no download: `QUARTET_DATA` names it, or the Hub's cache
+    on this machine holds it."""
+    if os.environ.get("QUARTET_DATA"):
+        return True
+    try:
+        _find_files(_fetch_snapshot(local_files_only=True))
+    except Exception:  # the client raises a dozen unrelated types
+        return False
+    return True
+
+
+def _fetch_snapshot(local_files_only: bool = False) -> Path:
     """The Hub dataset's local snapshot, downloaded if need be (honours HF_ENDPOINT,
     HF_HUB_OFFLINE and HF_HOME)."""
     from huggingface_hub import snapshot_download
 
-    try:
-        return Path(
-            snapshot_download(
-                HUB_DATASET, repo_type="dataset", allow_patterns="plain_text/*.parquet"
-            )
+    return Path(
+        snapshot_download(
+            HUB_DATASET,
+            repo_type="dataset",
+            allow_patterns="plain_text/*.parquet",
+            local_files_only=local_files_only,
         )
+    )
+
+
+def _download_from_hub() -> Path:
+    try:
+        return _fetch_snapshot()
     except Exception as error:  # the client raises a dozen unrelated types
         raise DataError(
             f"CIFAR-10 is not on this machine and could not be fetched from the Hub "
@@ -279,51 +295,26 @@ def _decode(encoded: tuple[Path, bytes]) -> np.ndarray:
         ) from error
 
 
-def _cache_dir() -> Path:
-    named = os.environ.get("QUARTET_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quartet"
+def _cache_name(digest: str) -> str:
+    return f"cifar10-{digest[:32]}"
 
 
-def _cache_path(digest: str) -> Path:
-    return _cache_dir() / f"cifar10-{digest[:32]}.safetensors"
+def _write_splits(name: str, splits: dict[str, Split]) -> None:
+    """Keeps decoded pixels for the next start."""
+    write_cache(
+        name,
+        {
+            f"{split}_{part}": getattr(splits[split], part)
+            for split in splits
+            for part in ("images", "labels")
+        },
+    )
 
 
-def _content_hash(tensors: dict[str, Tensor]) -> str:
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        total.update(tensors[name].numpy().data.cast("B"))
-    return total.hexdigest()
-
-
-def _write_cache(path: Path, splits: dict[str, Split]) -> None:
-    """Keeps decoded pixels for the next start. A cache that cannot be written is no fault."""
-    tensors = {
-        f"{name}_{part}": getattr(split, part)
-        for name, split in splits.items()
-        for part in ("images", "labels")
-    }
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, metadata={"sha256": _content_hash(tensors)})
-        unfinished.replace(path)
-    except (OSError, SafetensorError):
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-
-
-def _read_cache(path: Path) -> dict[str, Split] | None:
-    """The cached splits as memory-mapped tensors, or None where there are none to trust."""
-    try:
-        with safe_open(path, framework="pt") as cached:
-            tensors = {name: cached.get_tensor(name) for name in cached.keys()}  # noqa: SIM118
-            recorded = (cached.metadata() or {}).get("sha256")
-        if _content_hash(tensors) != recorded:
-            return None
-        return {
-            split: Split(tensors[f"{split}_images"], tensors[f"{split}_labels"]) for split in SPLITS
-        }
-    except (OSError, SafetensorError, KeyError):
+def _read_splits(name: str) -> dict[str, Split] | None:
+    tensors = read_cache(name)
+    if tensors is None:
         return None
+    return {
+        split: Split(tensors[f"{split}_images"], tensors[f"{split}_labels"]) for split in SPLITS
+    }

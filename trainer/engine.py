@@ -49,6 +49,8 @@ class Placement:
     save_every_s: float = 60.0
     summary_every_s: float = 5.0
     world: World = field(default_factory=World)
+    keep_features: bool = False
+    """Keep a frozen backbone's features in the user's cache, for runs on few images."""
 
 
 class Trainer:
@@ -143,20 +145,20 @@ class Trainer:
                 f"batch size {recipe.batch_size} exceeds the {len(self.splits['train'])} "
                 f"training images: give a smaller --batch-size."
             )
-        run.total_steps = recipe.epochs * steps_per_epoch
+        run.total_steps = recipe.steps or recipe.epochs * steps_per_epoch
+        epochs = -(-run.total_steps // steps_per_epoch)
 
         model = build_pretrained(self.backbone, recipe.seed)
         prepare_for_training(model, recipe)
         model.to(device)
-        examples = self._examples(recipe, model)
-        optimizer = build_optimizer(recipe, examples.network)
-        run.network, run.optimizer = examples.network, optimizer
+        run.network = model.fc if recipe.frozen else model
+        run.optimizer = optimizer = build_optimizer(recipe, run.network)
         run.loss_sum = torch.zeros((), device=device)
         run.correct_sum = torch.zeros((), device=device)
         run.bad_step = torch.full((), -1.0, device=device)
         if place.resume:
             run.restore(place.folder, self._identity(recipe))
-        network = world.wrap(examples.network)
+        network = world.wrap(run.network)
         on_event(
             RunStarted(
                 recipe.name,
@@ -172,11 +174,13 @@ class Trainer:
             )
         )
 
+        examples = self._examples(recipe, model)
         run.start_steps()
-        while len(run.history) < recipe.epochs:
+        while len(run.history) < epochs:
             epoch = len(run.history) + 1
+            last_step = min(epoch * steps_per_epoch, run.total_steps)
             plan = plan_epoch(recipe, epoch, len(self.splits["train"]), device)
-            while run.step < epoch * steps_per_epoch:
+            while run.step < last_step:
                 first = (run.step - (epoch - 1) * steps_per_epoch) * recipe.batch_size
                 mine = slice(first + world.rank, first + recipe.batch_size, world.size)
                 learning_rate = recipe.learning_rate_at(run.step, run.total_steps)
@@ -193,8 +197,7 @@ class Trainer:
                 optimizer.step()
                 run.count(loss, logits, labels)
 
-                epoch_ends = run.step == epoch * steps_per_epoch
-                if epoch_ends or run.summary_due(place.summary_every_s) or stop.signal:
+                if run.step == last_step or run.summary_due(place.summary_every_s) or stop.signal:
                     run.raise_if_not_finite()
                     on_event(run.summarise(steps_per_epoch, learning_rate, world))
                 if world.size == 1 and (run.save_due(place.save_every_s) or stop.signal):
@@ -205,7 +208,7 @@ class Trainer:
             on_event(
                 EpochFinished(
                     recipe.name,
-                    epochs=recipe.epochs,
+                    epochs=epochs,
                     validation_confusion=confusion,
                     **run.history[-1],
                 )
@@ -223,7 +226,12 @@ class Trainer:
             return ImageExamples(model, recipe, self.splits, place.device, place.world)
         if recipe.image_px not in self._features:
             self._features[recipe.image_px] = FeatureExamples(
-                model, recipe, self.splits, place.device, place.world
+                model,
+                recipe,
+                self.splits,
+                place.device,
+                place.world,
+                place.keep_features,
             )
         return self._features[recipe.image_px].with_head(model.fc)
 
@@ -257,7 +265,8 @@ class Trainer:
     def _finish_epoch(self, run: Run, examples: Examples, steps_per_epoch: int) -> list[list[int]]:
         """Evaluates, moves the epoch's sums into the history, and returns the validation split's
         confusion matrix."""
-        seen = steps_per_epoch * run.recipe.batch_size
+        steps = run.step - len(run.history) * steps_per_epoch
+        seen = steps * run.recipe.batch_size
         sums = self.placement.world.sum(torch.stack([run.loss_sum, run.correct_sum]))
         validation = metrics.measure(
             examples.logits("validation"), self.splits["validation"].labels
@@ -291,7 +300,12 @@ class Trainer:
         checkpoint.verify_weights(weights, recipe.name)
         logits = {
             name: stored_logits(
-                weights, self.splits[name].images, recipe.image_px, place.device, place.world
+                weights,
+                self.splits[name].images,
+                recipe.image_px,
+                place.device,
+                place.world,
+                keep=recipe.frozen and place.keep_features,
             )
             for name in ("validation", "test")
         }

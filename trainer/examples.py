@@ -4,6 +4,7 @@ Both kinds offer the same three things, so the loop in `engine` has one path: th
 to train, `train_batch` to feed it, and `logits` to evaluate it.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,12 +13,16 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from trainer.augment import EpochPlan, augment, normalise
+from trainer.cache import hash_tensors, read_cache, write_cache
 from trainer.data import Split
 from trainer.distributed import World
 from trainer.model import compute_features, set_training_mode
 from trainer.recipe import Recipe
+from trainer.resnet import is_head
 
 EVALUATION_BATCH = 500
+FEATURES_KEPT = 32
+"""Splits in the cache: 2 kB an image."""
 
 
 class Examples(Protocol):
@@ -79,17 +84,13 @@ class FeatureExamples:
         splits: dict[str, Split],
         device: torch.device,
         world: World,
+        keep: bool = False,
     ) -> None:
-        def features(images: Tensor) -> Tensor:
-            return over_images(
-                lambda inputs: compute_features(model, inputs),
-                images.to(device),
-                recipe.image_px,
-                world,
-            )
-
         self.network: nn.Module = model.fc
-        self._features = {name: features(split.images) for name, split in splits.items()}
+        self._features = {
+            name: features_of(model, split.images.to(device), recipe.image_px, world, keep)
+            for name, split in splits.items()
+        }
         self._labels = splits["train"].labels.to(device)
 
     def with_head(self, head: nn.Module) -> "FeatureExamples":
@@ -106,6 +107,36 @@ class FeatureExamples:
     def logits(self, split: str) -> Tensor:
         logits: Tensor = self.network(self._features[split])
         return logits.float().cpu()
+
+
+def features_of(
+    model: ResNet, images: Tensor, image_px: int, world: World | None = None, keep: bool = False
+) -> Tensor:
+    """The backbone's outputs `(N, 512)` float32 for `images (N, 3, 32, 32)` uint8.
+
+    Args:
+        keep: read them from the user's cache, or leave them there, by content.
+    """
+    name = _name_features(model, images, image_px) if keep else ""
+    cached = read_cache(name) if keep else None
+    if cached is not None:
+        return cached["features"].to(images.device)
+    features = over_images(lambda inputs: compute_features(model, inputs), images, image_px, world)
+    if keep:
+        write_cache(name, {"features": features.cpu()}, FEATURES_KEPT)
+    return features
+
+
+def _name_features(model: ResNet, images: Tensor, image_px: int) -> str:
+    """A name in the cache that says all that decides the features to the bit."""
+    weights = {name: t.cpu() for name, t in model.state_dict().items() if not is_head(name)}
+    arithmetic = (
+        torch.__version__, images.device.type, torch.get_num_threads(),
+        torch.backends.cpu.get_cpu_capability(),
+        images.is_cuda and torch.backends.cudnn.allow_tf32,
+    )  # fmt: skip
+    parts = (image_px, arithmetic, hash_tensors(weights), hash_tensors({"images": images.cpu()}))
+    return f"features-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
 @torch.no_grad()

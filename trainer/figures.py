@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer import metrics
 from trainer.distributed import World
-from trainer.examples import over_images
+from trainer.examples import EVALUATION_BATCH, features_of
 from trainer.model import build_model, trim_padding
 from trainer.recipe import CLASSES
 
@@ -31,17 +31,22 @@ def stored_logits(
     image_px: int,
     device: torch.device,
     world: World | None = None,
+    keep: bool = False,
 ) -> Tensor:
     """Logits `(N, 10)` float32 on the CPU of stored weights for `images (N, 3, 32, 32)` uint8.
 
     Recorded figures come from here, and `evaluate` calls it again.
+
+    Args:
+        keep: as for `features_of`; where the backbone was frozen it answers without computing.
     """
     model = build_model()
     model.load_state_dict(weights)
     trim_padding(model, image_px)
     model.eval().to(device, memory_format=torch.channels_last)
-    with exact_arithmetic():
-        return over_images(model, images.to(device), image_px, world).cpu()
+    with exact_arithmetic(), torch.no_grad():
+        features = features_of(model, images.to(device), image_px, world, keep)
+        return torch.cat([model.fc(part) for part in features.split(EVALUATION_BATCH)]).cpu()
 
 
 def describe_figures(logits: Tensor, labels: Tensor) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Recipe:
     """`all` layers; `last_block` (the last residual block and the last layer; everything before is
     frozen, BatchNorm included); or `last_layer` (the backbone is frozen whole)."""
     epochs: int
+    """Passes over the training images; without effect where `steps` are given."""
     batch_size: int
     """Images a step, over all processes."""
     schedule: str = "constant"
@@ -74,6 +75,8 @@ class Recipe:
     """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
     flip: bool = True
     """Mirror every other training image, at random."""
+    steps: int | None = None
+    """Ends after so many optimizer steps, in the middle of an epoch if need be."""
     seed: int = 0
     """Seeds the new last layer, the order of images and the augmentation."""
 
@@ -97,6 +100,7 @@ class Recipe:
             ("image_px", NATIVE_PX, 224),
             ("crop_padding_px", 0, NATIVE_PX - 1),
             ("seed", 0, 2**31 - 1),
+            *([] if self.steps is None else [("steps", 1, 1_000_000)]),
         ):
             count = getattr(self, name)
             if type(count) is not int or not lowest_int <= count <= highest_int:

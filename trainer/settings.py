@@ -37,6 +37,8 @@ class Settings:
     trained: str = "last_layer"
     """`last_layer`, `last_block` (and the last layer) or `all`."""
     epochs: int = 1
+    steps: int | None = None
+    """Instead of epochs."""
     batch_size: int = 64
     images: int = 2000
     """Training images, drawn once for all epochs."""
@@ -97,6 +99,7 @@ class Settings:
             momentum=self.momentum,
             trained=self.trained,
             epochs=self.epochs,
+            steps=self.steps,
             batch_size=self.batch_size,
             weight_decay=self.weight_decay,
             beta2=self.beta2,

@@ -73,6 +73,45 @@ def test_same_command_gives_the_same_bits(run_trainer: Run, tmp_path: Path) -> N
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_kept_features_change_nothing(
+    run_trainer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("QUARTET_CACHE", str(cache))
+    for name in ("computed", "read", "damaged"):
+        run = run_trainer("finetune", "--start", "sgd_frozen", *QUICK, "--out", tmp_path / name)
+        assert run.returncode == 0, run.stderr
+        kept = sorted(cache.glob("features-*"))
+        # Of training, validation and test: the stored model's figures come from the same ones.
+        assert len(kept) == 3
+        if name == "read":
+            content = bytearray(kept[0].read_bytes())
+            content[-1] ^= 1
+            kept[0].write_bytes(content)
+    first, *others = (
+        checkpoint.load_checkpoint(tmp_path / name, "finetuned")
+        for name in ("computed", "read", "damaged")
+    )
+    for other in others:
+        assert torch.equal(other.weights["fc.weight"], first.weights["fc.weight"])
+        assert other.record["predictions_sha256"] == first.record["predictions_sha256"]
+
+
+def test_steps_end_in_the_middle_of_an_epoch(run_trainer: Run, tmp_path: Path) -> None:
+    run = run_trainer(
+        "finetune", "--start", "sgd_full", "--trained", "all", "--steps", "6", *QUICK,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    events = list(read_events(tmp_path / "events.jsonl"))
+    last = [event for event in events if isinstance(event, StepSummary)][-1]
+    assert (last.step, last.total_steps) == (6, 6)
+    epochs = [event for event in events if isinstance(event, EpochFinished)]
+    assert [(epoch.epoch, epoch.epochs) for epoch in epochs] == [(1, 2), (2, 2)]
+    # Four steps, then two: both means are over the images seen, so both are losses of this model.
+    assert 0.5 < epochs[1].train_loss / epochs[0].train_loss < 2
+
+
 def test_an_earlier_run_is_a_start(run_trainer: Run, tmp_path: Path) -> None:
     first = run_trainer("finetune", "--start", "backbone", *QUICK, "--out", tmp_path)
     assert first.returncode == 0, first.stderr
@@ -126,6 +165,7 @@ def test_own_pictures_are_learned(run_trainer: Run, tmp_path: Path) -> None:
         (("--learning-rate", "inf"), "learning_rate must lie in"),
         (("--momentum", "1"), "below 1"),
         (("--epochs", "0"), "epochs must be"),
+        (("--steps", "0"), "steps must be"),
         (("--images", "-5"), "images must be"),
         (("--batch-size", "100000000"), "batch_size must be"),
         (("--emphasise", "unicorn"), "not a class"),

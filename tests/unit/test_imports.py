@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"recipe", "palette", "hashing"},
+    {"recipe", "palette", "hashing", "cache"},
     {"events", "metrics", "picture", "resnet", "settings"},
     {"data", "model", "augment", "distributed", "resources", "stop"},
     {"checkpoint", "examples", "progress", "observations"},
