@@ -26,6 +26,7 @@ report: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m bench.training --backbone $(BACKBONE)
 	$(BIN)/python -m bench.app
+	$(BIN)/python -m bench.jobs
 
 choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from demo.models import Models
 from demo.overlap import Overlap, measure_overlap
-from trainer.checkpoint import load_predictions, load_record
-from trainer.data import evaluated_rows, load_sample_rows
+from trainer.checkpoint import CheckpointError, Predictions, load_predictions, load_record
+from trainer.data import SAMPLE_NAME, evaluated_rows, load_sample_rows
 from trainer.metrics import confusion_matrix
 
 
@@ -47,23 +47,36 @@ class Comparison:
         return ((now & ~was) if to_right else (was & ~now)).nonzero().flatten()
 
 
-def compare_with_start(folder: Path, name: str, models: Models) -> Comparison:
+def compare_with_start(
+    folder: Path, name: str, models: Models, start_folder: Path | None = None
+) -> Comparison:
     """Reads a finished job.
+
+    Args:
+        folder: where its checkpoint lies.
+        start_folder: where that of the earlier job lies that it started from, if from one.
 
     Raises:
         CheckpointError: its files are missing or damaged.
     """
     record = load_record(folder, name)
     predictions = load_predictions(folder, record)
-    shipped = next(iter(models.records.values()))["data"]
-    if record["data"]["digest"] == shipped["digest"]:
-        rows = torch.arange(shipped["test_count"])
-    else:
-        rows = load_sample_rows()
+    sample = record["data"]["name"] == SAMPLE_NAME
+    total = next(iter(models.records.values()))["data"]["test_count"]
+    rows = load_sample_rows() if sample else torch.arange(total)
     rows = rows[evaluated_rows(len(rows), len(predictions.labels))]
     start = record["origin"]["start"]
     known = models.predictions.get(start)
-    before = None if known is None else known.probabilities[rows].argmax(dim=1)
+    if start_folder is not None:
+        try:
+            known = load_predictions(start_folder, load_record(start_folder, name))
+        except CheckpointError:
+            known = None  # swept since
+    elif known is not None:
+        known = Predictions(known.probabilities[rows], known.labels[rows])
+    # The labels hold the two against each other: both must be of the same images.
+    comparable = known is not None and torch.equal(known.labels, predictions.labels)
+    before = known.probabilities.argmax(dim=1) if known is not None and comparable else None
     return Comparison(
         start, rows, predictions.labels, before, predictions.probabilities.argmax(dim=1)
     )

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,7 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
     """
     folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
     models = Models(folder)
-    home = Path(os.environ.get("QUARTET_HOME") or HOME)
+    home = _open_home()
     jobs = Jobs(home, folder)
     data = next(iter(models.records.values()))["data"]
     gallery = Gallery(data["digest"], data["test_count"])
@@ -93,16 +95,30 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         gr.Markdown(f"# {text.TITLE}\n{text.TAGLINE}")
         if models.faults:
             gr.HTML(views.draw_faults(models.faults), elem_id="faults")
-        with gr.Tab(text.COMPARE_TAB) as compare:
-            create_compare_tab(compare, models, gallery, jobs, owner, own_pictures)
-        with gr.Tab(text.ACCURACY_TAB) as tab:
-            create_accuracy_tab(tab, models, gallery)
-        with gr.Tab(text.FINETUNE_TAB) as finetune:
-            create_finetune_tab(app, finetune, owner, own_pictures, jobs, models, gallery)
-        with gr.Tab(text.ABOUT_TAB):
-            create_about_tab(models)
+        with gr.Tabs() as tabs:
+            with gr.Tab(text.COMPARE_TAB) as compare:
+                create_compare_tab(compare, models, gallery, jobs, owner, own_pictures)
+            with gr.Tab(text.ACCURACY_TAB) as tab:
+                create_accuracy_tab(tab, models, gallery)
+            with gr.Tab(text.FINETUNE_TAB, id=text.FINETUNE_TAB) as finetune:
+                create_finetune_tab(app, tabs, finetune, owner, own_pictures, jobs, models, gallery)
+            with gr.Tab(text.ABOUT_TAB):
+                create_about_tab(models)
     app.queue(max_size=WAITING)
     return app
+
+
+def _open_home() -> Path:
+    """The folder of `QUARTET_HOME`, or a temporary one where that cannot be written."""
+    home = Path(os.environ.get("QUARTET_HOME") or HOME)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            return home
+    except OSError as error:
+        temporary = Path(tempfile.mkdtemp(prefix="quartet-"))
+        print(text.describe_temporary_home(home, error.strerror, temporary), file=sys.stderr)
+        return temporary
 
 
 def launch_options() -> dict[str, Any]:

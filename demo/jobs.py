@@ -5,8 +5,7 @@ into its folder, `events.jsonl` above all, and never trains itself. Jobs belong 
 go on when the visitor leaves, and are found again by id and token.
 """
 
-import contextlib
-import os
+import dataclasses
 import shutil
 import signal
 import sqlite3
@@ -16,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from demo import text
-from demo.processes import LocalProcesses, Process
+from demo.backend import EVENTS, LOG, NAME, OWN, Backend, Order, Process
+from demo.local import LocalBackend
 from demo.store import (
     DONE,
     FAILED,
@@ -31,13 +29,12 @@ from demo.store import (
     JobStore,
 )
 from trainer.checkpoint import CheckpointError, load_checkpoint
-from trainer.data import is_full_data_at_hand
 from trainer.events import Event, RunFailed, StepSummary, read_events
 from trainer.settings import Settings, join_command
 
-NAME = "finetuned"
-"""Of the files a job writes."""
-LOG = "log.txt"
+EARLIER = "job:"
+"""Before the id of an earlier job that another starts from."""
+DAY_S = 24 * 3600.0
 WATCH_S = 0.2
 """Between two looks at a running process."""
 
@@ -48,11 +45,10 @@ class Limits:
 
     wall_s: float = 300.0
     memory_bytes: int = 6 * 2**30
-    threads: int = max(1, (os.cpu_count() or 1) // 2)
     running: int = 1
     queued_of_owner: int = 3
     queued: int = 30
-    kept_s: float = 24 * 3600.0
+    kept_s: float = DAY_S
     """After its end a job and its files are swept."""
 
 
@@ -63,20 +59,24 @@ class Refused(Exception):
 class Jobs:
     """All jobs of one app."""
 
-    def __init__(self, home: Path, checkpoints: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        checkpoints: Path,
+        limits: Limits | None = None,
+        backend: Backend | None = None,
+    ) -> None:
         """Opens the store in `home`, ends what an earlier app left running, and goes on with what
         it left waiting.
 
         Args:
             checkpoints: folder of the four; only read.
+            backend: default: this machine.
         """
         self.limits = limits or Limits()
-        self.full_data = is_full_data_at_hand()
-        """True where jobs train on the full data set, False where on the embedded sample."""
-        self._home = home
-        self._checkpoints = checkpoints
+        self.backend = backend or LocalBackend(checkpoints)
+        self._home = home.resolve()
         self._store = JobStore(home / "jobs.sqlite3")
-        self._processes = LocalProcesses(self.limits.threads)
         self._changed = threading.Condition()
         self._stops: set[str] = set()
         self._closed = False
@@ -97,19 +97,23 @@ class Jobs:
             own: class to the visitor's pictures, as PNG files.
 
         Raises:
-            Refused: a cap is reached, or the server cannot write.
+            Refused: a cap is reached, the server cannot write, or the earlier job to start from is
+                not there.
         """
         with self._changed:
+            self._find_start(settings, token)
             mine = [job for job in self._store.of_owner(token) if not job.ended]
             if len(mine) >= self.limits.queued_of_owner:
                 raise Refused(text.describe_own_cap(self.limits.queued_of_owner))
             if len(self._store.in_state(QUEUED)) >= self.limits.queued:
                 raise Refused(text.FULL)
+            if self._seconds_left() < self.limits.wall_s:
+                raise Refused(text.BUDGET)
             try:
                 job = self._store.add(settings.as_dict(), token)
                 for label, pictures in (own or {}).items():
                     for index, content in enumerate(pictures):
-                        path = self.folder(job) / "own" / label / f"{index:03d}.png"
+                        path = self.folder(job) / OWN / label / f"{index:03d}.png"
                         path.parent.mkdir(parents=True, exist_ok=True)
                         path.write_bytes(content)
             except (OSError, sqlite3.Error) as error:
@@ -119,11 +123,15 @@ class Jobs:
 
     def prepare(self) -> None:
         """Makes the next start quick."""
-        self._processes.prepare()
+        self.backend.prepare()
 
-    def find(self, job_id: str, token: str) -> Job | None:
-        """The owner's job, or None, as for one that does not exist."""
-        return self._store.find(job_id, token)
+    def find(self, job_id: str, secret: str) -> Job | None:
+        """The job, or None, as for one that does not exist.
+
+        Args:
+            secret: its owner's token, or its own key.
+        """
+        return self._store.find(job_id, secret)
 
     def of_owner(self, token: str) -> list[Job]:
         """The owner's jobs, newest first."""
@@ -139,10 +147,10 @@ class Jobs:
             other.created_s < job.created_s for other in self._store.in_state(QUEUED, RUNNING)
         )
 
-    def stop(self, job_id: str, token: str) -> None:
-        """Stops the owner's job; one that has ended, or is not theirs, is left as it is."""
+    def stop(self, job_id: str, secret: str) -> None:
+        """Stops a job; one that has ended, or that `secret` does not open, is left as it is."""
         with self._changed:
-            job = self._store.find(job_id, token)
+            job = self._store.find(job_id, secret)
             if job is None or job.ended:
                 return
             if job.state == QUEUED:
@@ -152,7 +160,7 @@ class Jobs:
 
     def events(self, job: Job) -> list[Event]:
         """What the job has said so far."""
-        return list(read_events(self.folder(job) / "events.jsonl"))
+        return list(read_events(self.folder(job) / EVENTS))
 
     def images_per_s(self, trained: str) -> float | None:
         """The rate last measured on this machine for what is trained, or None."""
@@ -167,12 +175,24 @@ class Jobs:
         """The job's files."""
         return self._home / "jobs" / job.id
 
+    def start_folder(self, job: Job) -> Path | None:
+        """Where the checkpoint lies of the earlier job that this one started from, if one."""
+        _, is_earlier, earlier = job.settings["start"].partition(EARLIER)
+        return self._home / "jobs" / earlier if is_earlier else None
+
     def command(self, job: Job) -> str:
         """The command line that repeats the job offline."""
-        arguments = [*Settings.from_dict(job.settings).arguments(), *self._data_arguments()]
-        if (self.folder(job) / "own").is_dir():
+        settings = Settings.from_dict(job.settings)
+        if self.start_folder(job) is not None:
+            settings = dataclasses.replace(settings, start=f"{NAME}.safetensors")
+        arguments = settings.arguments()
+        if not self.backend.full_data:
+            arguments.append("--sample")
+        if self._order(job).own:
             arguments += ["--own", "PICTURES"]
-        return f"OMP_NUM_THREADS={self.limits.threads} {join_command(arguments)}"
+        threads = self.backend.threads
+        prefix = f"OMP_NUM_THREADS={threads} " if threads else ""
+        return f"{prefix}{join_command(arguments)}"
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Waits until `condition` holds, looking whenever a job changes its state."""
@@ -186,16 +206,32 @@ class Jobs:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        self._processes.close()
+        self.backend.close()
         self._store.close()
 
-    def _data_arguments(self) -> list[str]:
-        return [] if self.full_data else ["--sample"]
+    def _find_start(self, settings: Settings, token: str) -> None:
+        """Refuses an earlier job to start from that is not the owner's, or has no model."""
+        _, is_earlier, earlier = settings.start.partition(EARLIER)
+        if is_earlier:
+            job = self._store.find(earlier, token)
+            if job is None or job.state != DONE:
+                raise Refused(text.NO_SUCH_START)
+
+    def _seconds_left(self) -> float:
+        """Of the backend's day, when all that waits and runs takes all its time."""
+        waiting = len(self._store.in_state(QUEUED, RUNNING)) * self.limits.wall_s
+        used = self._store.seconds_since(time.time() - DAY_S)
+        return self.backend.seconds_a_day - used - waiting
+
+    def _order(self, job: Job) -> Order:
+        start_folder = self.start_folder(job)
+        start = None if start_folder is None else start_folder / f"{NAME}.safetensors"
+        return Order(Settings.from_dict(job.settings), self.folder(job), start)
 
     def _recover(self) -> None:
         for job in self._store.in_state(RUNNING):
-            if job.pid is not None:
-                end_orphan(job.pid, job.pid_created_s)
+            if job.process is not None:
+                self.backend.end_orphan(job.process)
             self._end(job, FAILED, text.RESTARTED)
 
     def _work(self) -> None:
@@ -220,16 +256,8 @@ class Jobs:
         """Runs a job to its end; returns its state and the reason of a failure."""
         folder = self.folder(job)
         folder.mkdir(parents=True, exist_ok=True)
-        arguments = [
-            *Settings.from_dict(job.settings).arguments(),
-            *self._data_arguments(),
-            *("--checkpoints", str(self._checkpoints.resolve())),
-            *("--out", str(folder.resolve()), "--name", NAME, "--summary-every-s", "0.5"),
-        ]
-        if (folder / "own").is_dir():
-            arguments += ["--own", str((folder / "own").resolve())]
-        process = self._processes.start(arguments, folder / LOG)
-        self._store.update(job.id, pid=process.pid, pid_created_s=process.created_s)
+        process = self.backend.start(self._order(job))
+        self._store.update(job.id, process=process.identity)
         verdict = self._watch(job, process)
         process.end()
         if verdict is not None:
@@ -244,7 +272,7 @@ class Jobs:
 
     def _watch(self, job: Job, process: Process) -> tuple[str, str] | None:
         """Waits for the process; returns a verdict where it must be ended before its time."""
-        deadline = time.monotonic() + self.limits.wall_s
+        deadline = time.monotonic() + self.limits.wall_s + self.backend.waiting_s
         while not process.wait(WATCH_S):
             if job.id in self._stops:
                 return STOPPED, ""
@@ -269,7 +297,9 @@ class Jobs:
 
     def _end(self, job: Job, state: str, reason: str) -> None:
         with self._changed:
-            self._store.update(job.id, state=state, reason=reason, ended_s=time.time(), pid=None)
+            self._store.update(
+                job.id, state=state, reason=reason, ended_s=time.time(), process=None
+            )
             if state == STOPPED:
                 shutil.rmtree(self.folder(job), ignore_errors=True)
             self._changed.notify_all()
@@ -278,12 +308,3 @@ class Jobs:
         for job in self._store.ended_before(time.time() - self.limits.kept_s):
             shutil.rmtree(self.folder(job), ignore_errors=True)
             self._store.remove(job.id)
-
-
-def end_orphan(pid: int, created_s: float | None) -> None:
-    """Kills the process group of a job that an earlier app left, if it is that very process."""
-    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-        process = psutil.Process(pid)
-        if created_s is not None and abs(process.create_time() - created_s) < 0.1:
-            os.killpg(pid, signal.SIGKILL)
-            psutil.wait_procs([process], timeout=10)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from demo import text
-from trainer.events import EpochFinished, StepSummary
+from trainer.events import EpochFinished, Event, StartEvaluated, StepSummary
 from trainer.recipe import CLASSES
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def frame_steps(events: Sequence[StepSummary]) -> "pandas.DataFrame":
     )
 
 
-def frame_epochs(events: Sequence[EpochFinished]) -> "pandas.DataFrame":
-    """Validation accuracy in percent against epochs: `Epoch` and `VALUE`."""
+def frame_epochs(events: Sequence[Event]) -> "pandas.DataFrame":
+    """Validation accuracy in percent against epochs, the start as epoch 0: `Epoch` and `VALUE`."""
     import pandas
 
-    return pandas.DataFrame(
-        {
-            text.EPOCH: [e.epoch for e in events],
-            VALUE: [100 * e.validation_accuracy for e in events],
-        }
-    )
+    points = [
+        (event.epoch if isinstance(event, EpochFinished) else 0, 100 * event.validation_accuracy)
+        for event in events
+        if isinstance(event, (StartEvaluated, EpochFinished))
+    ]
+    return pandas.DataFrame(points, columns=[text.EPOCH, VALUE])
 
 
 def plot_confusion(share: np.ndarray, colour: np.ndarray, strength: np.ndarray) -> str:

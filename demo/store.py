@@ -7,6 +7,7 @@ owner is answered like one that does not exist.
 import contextlib
 import dataclasses
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -30,8 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
   created_s REAL NOT NULL,
   started_s REAL,
   ended_s REAL,
-  pid INTEGER,
-  pid_created_s REAL,
+  process TEXT,
   reason TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, created_s);
@@ -51,15 +51,20 @@ class Job:
     """Seconds since the Unix epoch, as all times here."""
     started_s: float | None
     ended_s: float | None
-    pid: int | None
-    pid_created_s: float | None
-    """When the process was created: with the pid, which is used again, its identity."""
+    process: str | None
+    """Which process runs it, as its backend tells processes apart."""
     reason: str
     """Why it failed, in a sentence, or nothing."""
 
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def key(self) -> str:
+        """Opens this job alone to whoever has it: part of its link. As unguessable as the owner's
+        token, whose hash never leaves the server."""
+        return hash_token(f"{self.id} {self.owner}")[:32]
 
 
 def create_token() -> str:
@@ -105,8 +110,7 @@ class JobStore:
             created_s=time.time(),
             started_s=None,
             ended_s=None,
-            pid=None,
-            pid_created_s=None,
+            process=None,
             reason="",
         )
         values = {**dataclasses.asdict(job), "settings": json.dumps(settings)}
@@ -116,10 +120,13 @@ class JobStore:
             self._connection.execute(f"INSERT INTO jobs ({names}) VALUES ({places})", values)
         return job
 
-    def find(self, job_id: str, token: str) -> Job | None:
-        """The owner's job, or None: not there, or not theirs."""
-        rows = self._select("id = ? AND owner = ?", job_id, hash_token(token))
-        return rows[0] if rows else None
+    def find(self, job_id: str, secret: str) -> Job | None:
+        """The job, or None: not there, or `secret` is neither its owner's token nor its key."""
+        for job in self._select("id = ?", job_id):
+            known = (job.owner, hash_token(secret)), (job.key, secret)
+            if any(hmac.compare_digest(one.encode(), other.encode()) for one, other in known):
+                return job
+        return None
 
     def of_owner(self, token: str) -> list[Job]:
         """All jobs of an owner, newest first."""
@@ -128,6 +135,15 @@ class JobStore:
     def in_state(self, *states: str) -> list[Job]:
         """All jobs in these states, oldest first."""
         return self._select(f"state IN ({', '.join('?' * len(states))})", *states)
+
+    def seconds_since(self, time_s: float) -> float:
+        """What jobs have run since a time, in seconds, together."""
+        now = time.time()
+        return sum(
+            max(0.0, (job.ended_s or now) - max(job.started_s, time_s))
+            for job in self._select("started_s IS NOT NULL")
+            if job.started_s is not None
+        )
 
     def ended_before(self, time_s: float) -> list[Job]:
         """Jobs that ended before a time."""

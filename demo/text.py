@@ -1,6 +1,7 @@
 """Every sentence a user reads, and the words for recipes and figures."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -13,12 +14,13 @@ from trainer.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    StartEvaluated,
     StepSummary,
 )
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.picture import FORMAT_NAMES, MAX_BYTES, MAX_PIXELS
 from trainer.recipe import CLASSES
-from trainer.settings import MAX_OWN_PICTURES, OWN_REPEATS
+from trainer.settings import EMPHASIS, MAX_OWN_PICTURES, OWN_REPEATS, PLAIN_BACKBONE
 
 TITLE = "Quartet"
 TAGLINE = (
@@ -315,6 +317,8 @@ Tiny Images*, technical report, University of Toronto, 2009. The example picture
 FULL = "Too many jobs are waiting: try again in a few minutes."
 NO_SPACE = "The job could not be stored: the server's disk is full or read-only."
 RESTARTED = "The app was restarted while the job ran: start it again."
+BUDGET = "Today's time for jobs is used up: try again tomorrow."
+NO_SUCH_START = "Choose another start: that job is not yours, has no model, or was swept."
 NOT_STARTED = "The job could not be started"
 KILLED = "The job was killed by the system, perhaps for want of memory."
 
@@ -352,23 +356,39 @@ OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 LEARNING_RATE = "Learning rate"
 LEARNING_RATE_INFO = "Size of each step, constant over the job."
 MOMENTUM = "Momentum, or Adam's beta1"
+BETA2, BETA2_INFO = "Adam's beta2", "How long Adam remembers squared gradients, 0 to below 1."
 MOMENTUM_INFO = "How much of the earlier gradients each step keeps, 0 to below 1."
 WEIGHT_DECAY = "Weight decay"
 WEIGHT_DECAY_INFO = "Pull of the weights towards zero; 0 for none."
-EPOCHS, EPOCHS_INFO = "Epochs", "Passes over the job's images."
-IMAGES, IMAGES_INFO = "Training images", "Drawn at random from those at hand."
+EPOCHS, EPOCHS_INFO = "Epochs", "Passes over the images."
+STEPS, STEPS_INFO = "Or steps", "Batches, instead of epochs."
+IMAGES, IMAGES_INFO = "Training images", "Drawn at random."
 BATCH, BATCH_INFO = "Batch size", "Images a step."
 EMPHASISED = "Classes to emphasise"
+EMPHASISED_INFO = f"Drawn {EMPHASIS:g} times as often as the others."
 AUGMENT = "Flip and shift the images"
 AUGMENT_INFO = "Not when only the last layer is trained."
 SEED, SEED_INFO = "Seed", "Decides the order and the draw: the same seed, the same result."
 PRESET = "Or take a question"
-PRESETS = ("one more epoch", "unfreeze it", "ten times the learning rate")
+PRESETS = {
+    "epoch": "one more epoch",
+    "unfreeze": "unfreeze it",
+    "rate": "what if the learning rate were ten times higher",
+    "teach": "teach it my pictures",
+}
 STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
 PROGRESS, LOG, SHOW, YOUR_JOBS = "Progress", "Log", "Show", "Your jobs"
-JOB_COLUMNS = (
-    "state", "test accuracy", "started from", "trained", "optimizer, rate", "epochs", "images",
-)  # fmt: skip
+JOB_COLUMNS = {
+    "state": "state",
+    "accuracy": "test accuracy",
+    "start": "started from",
+    "trained": "trained",
+    "optimizer": "optimizer",
+    "learning_rate": "learning rate",
+    "length": "length",
+    "images": "images",
+}
+JOB_LINK = "Link to this job, for another device"
 CHANGE_COLUMNS = ("class", "before", "after", "change")
 CHANGE_HINT = "After minus before, in points of the true class. Blue: more; orange: less."
 COMMAND = "The same offline"
@@ -400,9 +420,11 @@ def describe_taught(label: str, pictures: int) -> str:
     )
 
 
-def describe_finetuning(whole: bool) -> str:
+def describe_finetuning(whole: bool, at_hand: int) -> str:
     """What the tab does, and on which images."""
-    images = "CIFAR-10's training images" if whole else "the embedded sample of CIFAR-10"
+    source = "CIFAR-10's" if whole else "the"
+    images = f"{source} {at_hand:,} training images"
+    images += "" if whole else " of the embedded CIFAR-10 sample"
     return (
         f"Train one of the models a little further on {images}, and see what changes on images it "
         f"has not seen. The job runs on this server and goes on when you leave; it is yours alone."
@@ -416,12 +438,32 @@ def describe_refusal(reason: str) -> str:
 
 
 def start_label(start: str) -> str:
-    return LABELS.get(start, PLAIN)
+    """A start's name: one of the four, the backbone, or an earlier job."""
+    if start in LABELS or start == PLAIN_BACKBONE:
+        return LABELS.get(start, PLAIN)
+    return describe_job(start.rpartition(":")[2])
 
 
-def describe_estimate(images: int, epochs: int, images_per_s: float | None) -> str:
-    """About how long a job takes."""
-    seen = images * epochs
+def describe_job(job_id: str) -> str:
+    """A job's name for its owner."""
+    return f"job {job_id[:6]}"
+
+
+def describe_length(epochs: int, steps: int | None) -> str:
+    """`3 epochs`, or `200 steps`."""
+    count, unit = (epochs, "epoch") if steps is None else (steps, "step")
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
+
+
+def describe_temporary_home(home: Path, reason: str | None, temporary: Path) -> str:
+    return (
+        f"{home} cannot be written ({reason}): jobs are kept in {temporary} until the app ends; "
+        f"name another folder with QUARTET_HOME."
+    )
+
+
+def describe_estimate(seen: int, images_per_s: float | None) -> str:
+    """About how long a job takes that trains on `seen` images, repeats counted."""
     if images_per_s is None:
         return f"Trains on {seen:,} images. No such job was measured on this server yet."
     return (
@@ -448,6 +490,11 @@ def describe_event(event: Event) -> str:
     """An event as a line of the log."""
     if isinstance(event, RunStarted):
         return f"Started: {event.train_count:,} images, {event.total_steps:,} steps."
+    if isinstance(event, StartEvaluated):
+        return (
+            f"Before: validation accuracy {percent(event.validation_accuracy)}, "
+            f"loss {event.validation_loss:.3f}."
+        )
     if isinstance(event, StepSummary):
         return f"Step {event.step:,}: train loss {event.train_loss:.3f}."
     if isinstance(event, EpochFinished):

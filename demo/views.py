@@ -273,13 +273,14 @@ def draw_job(job: Job, events: Sequence[Event], ahead: int) -> str:
         detail = text.describe_refusal(job.reason) if job.reason else ""
         share = 1.0 if job.state == DONE else share
     lines = "".join(f"<li>{escape(text.describe_event(event))}</li>" for event in events[-6:])
+    link = f'<a class="q-note" href="?job={job.id}.{job.key}">{text.JOB_LINK}</a>'
     return (
         f'<div role="status"><p class="q-sentence">{escape(text.describe_state(job.state, ahead))}'
         f'</p><p class="q-note">{escape(detail)}</p></div>'
         f'<div class="q-progress" role="progressbar" aria-label="{text.PROGRESS}" '
         f'aria-valuenow="{100 * share:.0f}"><i style="--share:{share:.4f}"></i></div>'
         f'<div class="q-watch"><ul class="q-log" aria-label="{text.LOG}">{lines}</ul>'
-        f"{draw_confusions(_confusions(events))}</div>"
+        f"{draw_confusions(_confusions(events))}</div>{link}"
     )
 
 
@@ -315,11 +316,29 @@ def draw_confusions(confusions: Sequence[np.ndarray]) -> str:
     )
 
 
-def draw_jobs(jobs: Sequence[Job], accuracies: Mapping[str, float | None]) -> str:
-    """The owner's jobs, best first; a button a job, `data-choice` its id."""
+BEST_FIRST = "-accuracy"
+ORDERS = tuple(f"{sign}{column}" for column in text.JOB_COLUMNS for sign in ("-", ""))
+"""What the jobs can be sorted by: a column, the largest first where a minus stands before it."""
+
+
+def draw_jobs(jobs: Sequence[Job], accuracies: Mapping[str, float | None], order: str) -> str:
+    """The owner's jobs; a button a job, `data-choice` its id, and one a column, the order.
+
+    Args:
+        order: one of `ORDERS`.
+    """
     if not jobs:
         return ""
-    ranked = sorted(jobs, key=lambda job: -(accuracies[job.id] or 0.0))
+    chosen, downwards = order.removeprefix("-"), order.startswith("-")
+    heads = ['<th scope="col"></th>']
+    for column, label in text.JOB_COLUMNS.items():
+        ascending = column == chosen and downwards
+        direction = ("descending" if downwards else "ascending") if column == chosen else "none"
+        heads.append(
+            f'<th scope="col" aria-sort="{direction}"><button type="button" '
+            f'data-choice="{"" if ascending else "-"}{column}">{label}</button></th>'
+        )
+    ranked = sorted(jobs, key=lambda job: _sort_value(job, accuracies, chosen), reverse=downwards)
     rows = []
     for job in ranked:
         settings, accuracy = job.settings, accuracies[job.id]
@@ -328,18 +347,28 @@ def draw_jobs(jobs: Sequence[Job], accuracies: Mapping[str, float | None]) -> st
             "" if accuracy is None else text.percent(accuracy),
             text.start_label(settings["start"]),
             text.TRAINED[settings["trained"]],
-            f"{text.OPTIMIZERS[settings['optimizer']]}, {settings['learning_rate']:g}",
-            settings["epochs"],
+            text.OPTIMIZERS[settings["optimizer"]],
+            f"{settings['learning_rate']:g}",
+            text.describe_length(settings["epochs"], settings["steps"]),
             f"{settings['images']:,}",
         )
-        show = f'<button type="button" data-choice="{job.id}">{text.SHOW}</button>'
+        show = f'<button type="button" data-choice="{job.id}">{text.describe_job(job.id)}</button>'
         rows.append(f"<tr><th scope=row>{show}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("", *text.JOB_COLUMNS))
     return (
         f'<p class="q-sentence">{text.YOUR_JOBS}</p><div class="q-scroll" tabindex="0" '
-        f'role="region" aria-label="{text.YOUR_JOBS}"><table class="q-table">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'role="region" aria-label="{text.YOUR_JOBS}"><table class="q-table q-jobs">'
+        f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _sort_value(job: Job, accuracies: Mapping[str, float | None], column: str) -> tuple[float, str]:
+    if column == "accuracy":
+        return accuracies[job.id] or 0.0, ""
+    if column == "length":
+        steps = job.settings["steps"]
+        return (job.settings["epochs"] if steps is None else steps), ""
+    value = job.state if column == "state" else job.settings[column]
+    return (0.0, value) if isinstance(value, str) else (value, "")
 
 
 def draw_own_pictures(pictures: Sequence[tuple[str, bytes]]) -> str:

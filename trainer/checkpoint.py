@@ -118,15 +118,30 @@ def load_checkpoint(folder: Path, name: str) -> Checkpoint:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
     if digest != record["weights_sha256"]:
         raise CheckpointError(f"{path.name} is damaged: its hash is not the recorded one.")
+    weights, metadata = load_weights(path)
+    return Checkpoint(name, weights, metadata, record)
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Reads a .safetensors file without its record, and holds it against what it must contain.
+
+    Returns:
+        The state dict as stored, and the text metadata.
+
+    Raises:
+        CheckpointError: it is missing, or not a stored ResNet-18.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             # Mapped, not copied: 22 MB a checkpoint that the heap would keep.
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror or error}.") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path.name} is not a safetensors file.") from error
     verify_weights(weights, path.name)
-    return Checkpoint(name, weights, metadata, record)
+    return weights, metadata
 
 
 def load_record(folder: Path, name: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from trainer.finetune import (
     load_start,
     mix_in,
     read_own_pictures,
+    read_start_recipe,
 )
 from trainer.model import BackboneError, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
@@ -152,7 +153,7 @@ def finetune(options: argparse.Namespace) -> int:
     origin = {
         "start": start.name,
         "start_sha256": start.sha256,
-        "settings": settings.as_dict(),
+        "settings": {**settings.as_dict(), "start": start.name},
         "own_pictures": None if own is None else {"count": len(own), "sha256": hash_images(own)},
         "threads": torch.get_num_threads(),
     }
@@ -160,7 +161,7 @@ def finetune(options: argparse.Namespace) -> int:
         folder,
         _device(options.device),
         summary_every_s=options.summary_every_s,
-        keep_features=True,
+        brief=True,
     )
     trainer = Trainer(data, start, placement, splits, origin)
     with contextlib.ExitStack() as stack:
@@ -293,9 +294,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     """The start's own settings with what the options change."""
     recipe = PRESETS["default"].get(options.start)
     if recipe is None and options.start != PLAIN_BACKBONE:
-        path = Path(options.start)
-        record = checkpoint.load_record(path.parent, path.name.removesuffix(".safetensors"))
-        recipe = Recipe.from_dict(record["recipe"])
+        recipe = read_start_recipe(Path(options.start))
     names = [field.name for field in dataclasses.fields(Settings) if field.name != "start"]
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return Settings.like(recipe, options.start, **given)

@@ -120,6 +120,15 @@ def load_sample_rows() -> Tensor:
     return torch.tensor([int(Path(name).stem.split("_")[-1]) for name in names])
 
 
+def count_sample_training() -> int:
+    """Training images of the embedded sample that are not held out."""
+    import pyarrow.parquet
+
+    (shard,) = SAMPLE_DIR.rglob("train-*.parquet")
+    held_out = len(json.loads(SAMPLE_HELD_OUT.read_text()))
+    return int(pyarrow.parquet.read_metadata(shard).num_rows) - held_out
+
+
 def evaluated_rows(total: int, count: int | None) -> Tensor:
     """`count` of `total` rows, spread evenly and always the same, `(N,)` int64; None for all."""
     if count is None or count >= total:

@@ -22,7 +22,14 @@ from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
 from trainer.data import Dataset, Split, split_validation
 from trainer.distributed import World
-from trainer.events import EpochFinished, OnEvent, RunFailed, RunFinished, RunStarted
+from trainer.events import (
+    EpochFinished,
+    OnEvent,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StartEvaluated,
+)
 from trainer.examples import Examples, FeatureExamples, ImageExamples
 from trainer.figures import describe_figures, stored_logits
 from trainer.model import (
@@ -49,8 +56,9 @@ class Placement:
     save_every_s: float = 60.0
     summary_every_s: float = 5.0
     world: World = field(default_factory=World)
-    keep_features: bool = False
-    """Keep a frozen backbone's features in the user's cache, for runs on few images."""
+    brief: bool = False
+    """For short runs on few images: measures the start too, and keeps a frozen backbone's features
+    in the user's cache."""
 
 
 class Trainer:
@@ -175,6 +183,17 @@ class Trainer:
         )
 
         examples = self._examples(recipe, model)
+        if place.brief:
+            before = metrics.measure(
+                examples.logits("validation"), self.splits["validation"].labels
+            )
+            on_event(
+                StartEvaluated(
+                    recipe.name,
+                    validation_loss=before.loss,
+                    validation_accuracy=before.accuracy,
+                )
+            )
         run.start_steps()
         while len(run.history) < epochs:
             epoch = len(run.history) + 1
@@ -231,7 +250,7 @@ class Trainer:
                 self.splits,
                 place.device,
                 place.world,
-                place.keep_features,
+                place.brief,
             )
         return self._features[recipe.image_px].with_head(model.fc)
 
@@ -305,7 +324,7 @@ class Trainer:
                 recipe.image_px,
                 place.device,
                 place.world,
-                keep=recipe.frozen and place.keep_features,
+                keep=recipe.frozen and place.brief,
             )
             for name in ("validation", "test")
         }

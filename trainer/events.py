@@ -61,6 +61,15 @@ class StepSummary(Event):
 
 
 @dataclass(frozen=True)
+class StartEvaluated(Event):
+    """What the weights do before the first step, on the validation split."""
+
+    kind = "start_evaluated"
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
 class EpochFinished(Event):
     """One pass over the training images is done. Fractions lie in 0..1, losses are mean
     cross-entropies in nats. Training figures are means over the epoch, on augmented images."""
@@ -126,7 +135,15 @@ OnEvent = Callable[[Event], None]
 
 EVENT_TYPES: dict[str, type[Event]] = {
     kind.kind: kind
-    for kind in (RunStarted, StepSummary, EpochFinished, ResourceSample, RunFinished, RunFailed)
+    for kind in (
+        RunStarted,
+        StartEvaluated,
+        StepSummary,
+        EpochFinished,
+        ResourceSample,
+        RunFinished,
+        RunFailed,
+    )  # fmt: skip
 }
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer.checkpoint import load_checkpoint
+from trainer.checkpoint import load_checkpoint, load_record, load_weights
 from trainer.data import DataError, Split
+from trainer.hashing import hash_file
 from trainer.model import Backbone, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
-from trainer.recipe import CLASSES, RECIPE_NAMES
+from trainer.recipe import CLASSES, RECIPE_NAMES, Recipe
 from trainer.resnet import is_head
 from trainer.settings import EMPHASIS, MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
 
@@ -27,7 +28,7 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
 
     Args:
         start: `backbone` (the pre-trained one under a new last layer), a recipe's name, or the
-            path of a checkpoint's .safetensors file, whose record lies beside it.
+            path of a checkpoint's .safetensors file, verified by its record where one lies beside.
         checkpoints: folder of the four.
 
     Raises:
@@ -36,17 +37,33 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
     if start == PLAIN_BACKBONE:
         return load_backbone(checkpoints / f"{_BACKBONE_OF}.safetensors")
     path = checkpoints / f"{start}.safetensors" if start in RECIPE_NAMES else Path(start)
-    loaded = load_checkpoint(path.parent, path.name.removesuffix(".safetensors"))
+    name = path.name.removesuffix(".safetensors")
+    if start in RECIPE_NAMES or path.with_name(f"{name}.json").exists():
+        stored = load_checkpoint(path.parent, name).weights
+    else:
+        stored, _ = load_weights(path)
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor.clone()
-        for name, tensor in loaded.weights.items()
+        for name, tensor in stored.items()
     }
     return Backbone(
-        loaded.name,
-        loaded.record["weights_sha256"],
+        name,
+        hash_file(path),
         {name: tensor for name, tensor in weights.items() if not is_head(name)},
         {name: tensor for name, tensor in weights.items() if is_head(name)},
     )
+
+
+def read_start_recipe(path: Path) -> Recipe | None:
+    """The recipe a checkpoint was trained with, or None where no record lies beside it.
+
+    Raises:
+        CheckpointError: the record is damaged.
+    """
+    name = path.name.removesuffix(".safetensors")
+    if not path.with_name(f"{name}.json").exists():
+        return None
+    return Recipe.from_dict(load_record(path.parent, name)["recipe"])
 
 
 def choose_images(train: Split, settings: Settings) -> Split:

@@ -12,8 +12,9 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo import text, views
+from demo.backend import NAME
 from demo.gallery import Gallery, list_examples
-from demo.jobs import NAME, Jobs
+from demo.jobs import Jobs
 from demo.models import (
     LARGEST_BATCH,
     Classification,

@@ -1,5 +1,7 @@
 """Jobs with real child processes: what they do, and what they survive."""
 
+import dataclasses
+import json
 import os
 import resource
 import signal
@@ -17,10 +19,13 @@ import pytest
 import torch
 
 from demo import text
-from demo.jobs import NAME, Jobs, Limits, Refused
+from demo.backend import NAME
+from demo.comparison import compare_with_start
+from demo.jobs import EARLIER, Jobs, Limits, Refused
+from demo.models import Models
 from demo.store import DONE, ENDED, FAILED, QUEUED, RUNNING, STOPPED, TIMED_OUT, Job, create_token
 from tests.conftest import CHECKPOINTS, ROOT
-from trainer.checkpoint import load_checkpoint
+from trainer.checkpoint import load_checkpoint, load_predictions
 from trainer.events import EpochFinished, StepSummary
 from trainer.settings import Settings
 
@@ -81,6 +86,12 @@ def has_ended(pid: int) -> bool:
         return True
 
 
+def pid_of(job: Job) -> int:
+    """Of a running job's process."""
+    assert job.process
+    return int(job.process.split()[0])
+
+
 def started(jobs: Jobs, settings: Settings, token: str) -> Job:
     """A job whose process has begun to train."""
     job = jobs.start(settings, token)
@@ -88,7 +99,7 @@ def started(jobs: Jobs, settings: Settings, token: str) -> Job:
     wait_until(lambda: any(isinstance(event, StepSummary) for event in jobs.events(job)))
     running = jobs.find(job.id, token)
     assert running
-    assert running.pid
+    assert running.process
     return running
 
 
@@ -124,11 +135,53 @@ def test_jobs_of_others_are_as_if_they_did_not_exist(jobs: Jobs) -> None:
     wait_for(jobs, job, mine, *ENDED)
 
 
+def test_link_opens_its_job_and_no_other(jobs: Jobs) -> None:
+    token = create_token()
+    job, other = jobs.start(QUICK, token), jobs.start(QUICK, token)
+    opened = jobs.find(job.id, job.key)
+    assert opened
+    assert opened.id == job.id
+    assert jobs.find(other.id, job.key) is None
+    assert jobs.of_owner(job.key) == []
+    for each in (job, other):
+        assert wait_for(jobs, each, token, *ENDED).state == DONE
+
+
+def test_earlier_job_is_a_start(jobs: Jobs, tmp_path: Path) -> None:
+    token = create_token()
+    first = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
+    settings = dataclasses.replace(QUICK, start=f"{EARLIER}{first.id}", seed=1)
+    second = wait_for(jobs, jobs.start(settings, token), token, *ENDED)
+    assert (second.state, second.reason) == (DONE, "")
+    before, after = (load_checkpoint(jobs.folder(job), NAME) for job in (first, second))
+    assert not torch.equal(before.weights["fc.weight"], after.weights["fc.weight"])
+    assert after.record["backbone"]["sha256"] == before.record["weights_sha256"]
+    assert str(jobs.folder(first)) not in json.dumps(after.record)
+    compared = compare_with_start(
+        jobs.folder(second), NAME, Models(CHECKPOINTS), jobs.start_folder(second)
+    )
+    predicted = load_predictions(jobs.folder(first), before.record).probabilities.argmax(dim=1)
+    assert compared.before is not None
+    assert torch.equal(compared.before, predicted)
+    with pytest.raises(Refused, match="not yours"):
+        jobs.start(settings, create_token())
+    # What a visitor downloads is enough to repeat it: the weights alone, without their record.
+    weights = tmp_path / f"{NAME}.safetensors"
+    weights.write_bytes((jobs.folder(first) / weights.name).read_bytes())
+    again = subprocess.run(
+        f"PYTHONPATH={ROOT} {jobs.command(second)} --checkpoints {CHECKPOINTS} --out again"
+        .replace("python", sys.executable, 1),
+        shell=True, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    repeated = load_checkpoint(tmp_path / "again", NAME)
+    assert torch.equal(repeated.weights["fc.weight"], after.weights["fc.weight"])
+
+
 def test_stop_ends_the_process_and_removes_its_files(jobs: Jobs) -> None:
     token = create_token()
     job = started(jobs, ENDLESS, token)
-    pid = job.pid
-    assert pid
+    pid = pid_of(job)
     jobs.stop(job.id, token)
     jobs.stop(job.id, token)
     assert wait_for(jobs, job, token, *ENDED).state == STOPPED
@@ -141,7 +194,7 @@ def test_stop_ends_the_process_and_removes_its_files(jobs: Jobs) -> None:
 def test_killed_worker_is_a_failed_job(jobs: Jobs) -> None:
     token = create_token()
     job = started(jobs, ENDLESS, token)
-    os.kill(job.pid or 0, signal.SIGKILL)
+    os.kill(pid_of(job), signal.SIGKILL)
     ended = wait_for(jobs, job, token, *ENDED)
     assert (ended.state, ended.reason) == (FAILED, text.KILLED)
 
@@ -150,11 +203,11 @@ def test_hung_worker_times_out(tmp_path: Path) -> None:
     token = create_token()
     with open_jobs(tmp_path, wall_s=8) as jobs:
         job = started(jobs, ENDLESS, token)
-        os.kill(job.pid or 0, signal.SIGSTOP)
+        os.kill(pid_of(job), signal.SIGSTOP)
         ended = wait_for(jobs, job, token, *ENDED)
         assert ended.state == TIMED_OUT
         assert "8 s" in ended.reason
-        assert not psutil.pid_exists(job.pid or 0)
+        assert not psutil.pid_exists(pid_of(job))
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
@@ -169,8 +222,8 @@ def test_full_disk_is_a_failed_job_with_its_reason(jobs: Jobs) -> None:
     token = create_token()
     job = started(jobs, ENDLESS, token)
     # No file beyond 1 MB from now on; the state saved when stopping is larger.
-    psutil.Process(job.pid).rlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-    os.kill(job.pid or 0, signal.SIGTERM)
+    psutil.Process(pid_of(job)).rlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    os.kill(pid_of(job), signal.SIGTERM)
     ended = wait_for(jobs, job, token, *ENDED)
     assert ended.state == FAILED
     assert "large" in ended.reason.lower() or "space" in ended.reason.lower()
@@ -196,11 +249,11 @@ def test_jobs_of_a_killed_app_end_and_its_queue_goes_on(tmp_path: Path, hung: bo
         import sys
         from pathlib import Path
         from demo.jobs import Jobs
-        from tests.integration.test_jobs import CHECKPOINTS, ENDLESS, QUICK, started
+        from tests.integration.test_jobs import CHECKPOINTS, ENDLESS, QUICK, pid_of, started
         jobs = Jobs(Path({str(tmp_path)!r}), CHECKPOINTS)
         job = started(jobs, ENDLESS, {token!r})
         waiting = jobs.start(QUICK, {token!r})
-        print(job.id, job.pid, waiting.id, flush=True)
+        print(job.id, pid_of(job), waiting.id, flush=True)
         sys.stdin.readline()
     """
     with subprocess.Popen(

@@ -49,8 +49,8 @@ def test_trainer_knows_neither_gradio_nor_bench(path: Path) -> None:
 
 
 APP_LAYERS = [
-    {"overlap", "batching", "store", "processes"},
-    {"text"},
+    {"overlap", "batching", "store", "backend"},
+    {"text", "local", "hub"},
     {"plots", "uploads", "jobs"},
     {"gallery", "models"},
     {"comparison"},

@@ -1,7 +1,9 @@
-"""Child processes for jobs: one is always warm, waiting with everything imported."""
+"""Jobs on this machine, a child process each: one is always warm, everything imported."""
 
 import contextlib
+import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,28 +13,34 @@ from pathlib import Path
 
 import psutil
 
+from demo.backend import LOG, NAME, OWN, Order
+from trainer.data import is_full_data_at_hand
+
 NICENESS = 5
 """Priority below the app's: where both want a core, a job gets about a quarter of it."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
 
 
-class Process:
-    """A job's process group."""
+SUMMARY_EVERY_S = 0.5
+"""Between two words of a job on how far it is."""
+
+
+class ProcessGroup:
+    """A job's process and its children."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self.pid = process.pid
-        self.created_s = psutil.Process(process.pid).create_time()
+        # A pid is used again; with the time of its creation it is not.
+        self.identity = f"{self.pid} {psutil.Process(self.pid).create_time()}"
 
     @property
     def status(self) -> int:
-        """Exit status of a process that has ended; negative for a signal."""
         assert self._process.returncode is not None
         return self._process.returncode
 
     def wait(self, timeout_s: float) -> bool:
-        """True when the process ends within the time."""
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -40,7 +48,6 @@ class Process:
         return True
 
     def memory_bytes(self) -> int:
-        """Resident memory of the group."""
         total = 0
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
@@ -50,7 +57,6 @@ class Process:
         return total
 
     def end(self) -> None:
-        """Ends the whole group, politely at first, and reaps it."""
         self._signal(signal.SIGTERM)
         if not self.wait(GRACE_S):
             self._signal(signal.SIGKILL)
@@ -65,43 +71,64 @@ class Process:
             os.killpg(self.pid, number)
 
 
-class LocalProcesses:
-    """Starts `python -m trainer` on this machine.
+class LocalBackend:
+    """Starts `python -m trainer finetune` on this machine.
 
     Importing torch takes longer than many a job. So once jobs are likely (`prepare`) one process
     waits on `standby`, and the next is made ready as soon as it is taken.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    waiting_s = 0.0
+    seconds_a_day = math.inf
+
+    def __init__(self, checkpoints: Path, threads: int | None = None) -> None:
+        """
+        Args:
+            checkpoints: folder of the four; only read.
+            threads: of a job; default: half of the cores.
+        """
+        self.full_data = is_full_data_at_hand()
+        self.threads = threads or max(1, (os.cpu_count() or 1) // 2)
+        self._checkpoints = checkpoints.resolve()
         self._lock = threading.Lock()
         self._spare: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def start(self, arguments: list[str], log: Path) -> Process:
-        """Runs `python -m trainer ARGUMENTS...`, its output appended to `log`.
-
-        Raises:
-            OSError: no process could be started, or the log cannot be written.
-        """
+    def start(self, order: Order) -> ProcessGroup:
+        settings = order.settings
+        if order.start is not None:
+            settings = dataclasses.replace(settings, start=str(order.start))
+        arguments = [
+            *settings.arguments(),
+            *([] if self.full_data else ["--sample"]),
+            *("--checkpoints", str(self._checkpoints), "--out", str(order.folder)),
+            *("--name", NAME, "--summary-every-s", str(SUMMARY_EVERY_S)),
+            *(["--own", str(order.folder / OWN)] if order.own else []),
+        ]
         with self._lock:
             process = self._take_spare() or self._spawn()
         assert process.stdin is not None
-        line = json.dumps({"arguments": arguments, "log": str(log)}) + "\n"
+        line = json.dumps({"arguments": arguments, "log": str(order.folder / LOG)}) + "\n"
         try:
             process.stdin.write(line.encode())
             process.stdin.flush()  # and left open: the process ends when we do
         except BrokenPipeError as error:
             raise OSError(error.errno, "the process ended before it began") from error
         self.prepare()
-        return Process(process)
+        return ProcessGroup(process)
+
+    def end_orphan(self, identity: str) -> None:
+        pid, created_s = identity.split()
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            process = psutil.Process(int(pid))
+            if abs(process.create_time() - float(created_s)) < 0.1:
+                os.killpg(process.pid, signal.SIGKILL)
+                psutil.wait_procs([process], timeout=10)
 
     def prepare(self) -> None:
-        """Makes a waiting process ready, in the background."""
         threading.Thread(target=self._warm_up, daemon=True).start()
 
     def close(self) -> None:
-        """Ends the waiting process."""
         with self._lock:
             self._closed = True
             if self._spare is not None and self._spare.stdin is not None:
@@ -120,7 +147,7 @@ class LocalProcesses:
         return spare if spare is not None and spare.poll() is None else None
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
-        threads = str(self._threads)
+        threads = str(self.threads)
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         return subprocess.Popen(
             ["nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "standby"],

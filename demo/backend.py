@@ -1,0 +1,79 @@
+"""What jobs run on. `demo.local` is this machine, `demo.hub` is Hugging Face Jobs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from trainer.settings import Settings
+
+NAME = "finetuned"
+"""Of the checkpoint a job writes."""
+EVENTS, LOG = "events.jsonl", "log.txt"
+OWN = "own"
+"""Folder of the visitor's pictures, `<class>/*.png`, inside a job's folder."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job to run. Everything it writes goes into its folder: events, log and checkpoint."""
+
+    settings: Settings
+    folder: Path
+    """Absolute, and there."""
+    start: Path | None
+    """Weights to start from, where the settings name none of the four nor the backbone."""
+
+    @property
+    def own(self) -> Path | None:
+        """The visitor's pictures, if there are any."""
+        own = self.folder / OWN
+        return own if own.is_dir() else None
+
+
+class Process(Protocol):
+    """A job that was started."""
+
+    identity: str
+    """Enough to end it after a restart of the app."""
+
+    @property
+    def status(self) -> int:
+        """Exit status once it has ended: 0 for success, negative for a signal."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """True when it ends within the time; its files are then whole."""
+
+    def memory_bytes(self) -> int:
+        """What it takes of this machine's memory."""
+
+    def end(self) -> None:
+        """Ends it, if it has not, and everything it started."""
+
+
+class Backend(Protocol):
+    """Starts jobs."""
+
+    full_data: bool
+    """True where jobs train on the full data set, False where on the embedded sample."""
+    threads: int | None
+    """Of a job; None where that is the other machine's affair."""
+    waiting_s: float
+    """How long a job may wait for a machine, on top of its own time."""
+    seconds_a_day: float
+    """Of all jobs together, in any 24 hours."""
+
+    def start(self, order: Order) -> Process:
+        """Starts a job.
+
+        Raises:
+            OSError: it could not be started.
+        """
+
+    def end_orphan(self, identity: str) -> None:
+        """Ends a process that an earlier app left, if it is still that very one."""
+
+    def prepare(self) -> None:
+        """Makes the next start quick."""
+
+    def close(self) -> None:
+        """Ends whatever waits for jobs."""
