@@ -40,7 +40,7 @@ def frame_steps(events: Sequence[StepSummary]) -> "pandas.DataFrame":
     import pandas
 
     return pandas.DataFrame(
-        {text.STEP: [e.step for e in events], VALUE: [e.train_loss for e in events]}
+        {text.STEP: [e.step for e in events], VALUE: [round(e.train_loss, 3) for e in events]}
     )
 
 
@@ -49,7 +49,10 @@ def frame_epochs(events: Sequence[Event]) -> "pandas.DataFrame":
     import pandas
 
     points = [
-        (event.epoch if isinstance(event, EpochFinished) else 0, 100 * event.validation_accuracy)
+        (
+            event.epoch if isinstance(event, EpochFinished) else 0,
+            round(100 * event.validation_accuracy, 1),
+        )
         for event in events
         if isinstance(event, (StartEvaluated, EpochFinished))
     ]

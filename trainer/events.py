@@ -143,7 +143,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ResourceSample,
         RunFinished,
         RunFailed,
-    )  # fmt: skip
+    )
 }
 
 

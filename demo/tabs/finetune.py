@@ -213,13 +213,13 @@ def create_finetune_tab(
     def on_preset(chosen: str, start: str, token: str) -> list[Any]:
         """The start's own settings but for what the preset is about."""
         own = settings_like(start, token)
-        changes: dict[str, Any] = {
+        presets: dict[str, dict[str, Any]] = {
             "unfreeze": {"trained": "all"},
             "rate": {"learning_rate": 10 * own.learning_rate},
             "teach": TEACHING,
-        }.get(chosen, {})
+        }
         opened = gr.Accordion(open=True) if chosen == "teach" else gr.skip()
-        return [opened, *_fill(dataclasses.replace(own, **changes))]
+        return [opened, *_fill(dataclasses.replace(own, **presets.get(chosen, {})))]
 
     def on_form(token: str, pictures: list[tuple[str, bytes]], *values: Any) -> str:
         try:
@@ -266,7 +266,7 @@ def _create_form(first: Settings, starts: list[tuple[str, str]]) -> tuple[gr.Rad
     )
     with gr.Row():
         epochs = _create_count(first.epochs, text.EPOCHS, text.EPOCHS_INFO)
-        steps = _create_count(None, text.STEPS, text.STEPS_INFO)
+        steps = _create_count(0, text.STEPS, text.STEPS_INFO)
         images = _create_count(first.images, text.IMAGES, text.IMAGES_INFO)
     with gr.Accordion(text.MORE_SETTINGS, open=False):
         optimizer = gr.Radio(
@@ -350,9 +350,10 @@ def _create_plot(title: str, x: str) -> gr.LinePlot:
 
 
 def _fill(settings: Settings) -> list[Any]:
-    """The values of `FIELDS`."""
-    values = [getattr(settings, name) for name in FIELDS]
-    return [list(value) if isinstance(value, tuple) else value for value in values]
+    """The values of `FIELDS`; no steps are 0."""
+    values = {name: getattr(settings, name) for name in FIELDS}
+    values |= {"steps": settings.steps or 0, "emphasised": list(settings.emphasised)}
+    return list(values.values())
 
 
 def _weights(jobs: Jobs, job: Job) -> Path:

@@ -65,7 +65,8 @@ def test_calls_at_once_and_a_job_do_each_other_no_harm(
 async def ask_at_once(app: RunningApp, content: bytes) -> list[Any]:
     """What each of many callers at once is answered: a classification, or why there is none."""
     picture = as_file(app.upload(content))
-    limits = httpx.Limits(max_connections=CALLS)
+    # None kept: the server ends a connection idle for five seconds as a call may just take it up.
+    limits = httpx.Limits(max_connections=CALLS, max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=app.url, timeout=PATIENCE_S, limits=limits) as client:
 
         async def ask() -> Any:
