@@ -61,8 +61,10 @@ def main() -> None:
     for _ in range(options.repeats):
         with fresh_folders() as folder:
             run: dict[str, Any] = {
-                "warm": time_warm_jobs(folder / "warm"),
-                "cold": time_cold_job(folder / "cold"),
+                "jobs": {
+                    **time_warm_jobs(folder / "warm"),
+                    "cold": time_cold_job(folder / "cold"),
+                },
                 "classify": time_requests(folder / "beside"),
             }
         print(json.dumps(run), flush=True)
@@ -112,7 +114,7 @@ def time_warm_jobs(home: Path) -> dict[str, dict[str, float]]:
 
 
 def time_cold_job(home: Path) -> dict[str, float]:
-    """The first case where no process waits; the decoded data are kept, as in the warm ones."""
+    """The first case where no process waits. Decoded data and features are kept."""
     with open_jobs(home) as jobs:
         return time_job(jobs, LAST_LAYER)
 
@@ -217,18 +219,17 @@ def cpu_s() -> float:
 def page(results: dict[str, Any]) -> str:
     """The results as Markdown."""
     runs = results["runs"]
-    had = runs[0]["warm"]["last_layer"]
+    had = runs[0]["jobs"]["last_layer"]
 
-    def seconds(key: str, figure: str, kind: str = "warm") -> str:
-        taken = (run[kind] if kind == "cold" else run[kind][key] for run in runs)
-        return spread([values[figure] for values in taken], "{:.2f}") + " s"
+    def seconds(key: str, figure: str) -> str:
+        return spread([run["jobs"][key][figure] for run in runs], "{:.2f}") + " s"
 
     lines = [
         "# Benchmarks of fine-tuning jobs",
         "",
         f"{describe_run(results)} Jobs on the embedded sample, {results['repeats']} times over "
-        f"with fresh folders. A job asks for {IMAGES:,} training images; the sample has fewer, a "
-        f"tenth of them is held out, and the jobs had {had['train_count']:,}, measured on "
+        f"with fresh folders. A job asks for {IMAGES:,} training images; the sample has fewer, about "
+        f"a tenth of them is held out, and the jobs had {had['train_count']:,}, measured on "
         f"{had['validation_count']:,} validation and {had['test_count']:,} test images. A job uses "
         f"half of the cores, at a lower priority than the app. Given are median and, in brackets, "
         f"minimum and maximum of the repeats.",
@@ -249,12 +250,13 @@ def page(results: dict[str, Any]) -> str:
         cells = " | ".join(seconds(key, figure) for figure in figures)
         lines.append(f"| {title} | {cells} | under {aim_s} s |")
     ratios = [
-        run["cold"]["first_event_s"] / run["warm"]["last_layer"]["first_event_s"] for run in runs
+        run["jobs"]["cold"]["first_event_s"] / run["jobs"]["last_layer"]["first_event_s"]
+        for run in runs
     ]
     lines += [
         "",
         f"Where no process waits, as for the first job of an app that was not prepared, the first "
-        f"event comes after {seconds('', 'first_event_s', 'cold')}: {spread(ratios, '{:.1f}x')} of "
+        f"event comes after {seconds('cold', 'first_event_s')}: {spread(ratios, '{:.1f}x')} of "
         f"the time with one.",
         "",
         "## What a job costs who asks meanwhile",

@@ -35,19 +35,19 @@ def frame_curves(records: Mapping[str, Mapping[str, Any]], key: str) -> "pandas.
     )
 
 
-def frame_steps(events: Sequence[StepSummary]) -> "pandas.DataFrame":
-    """Train loss against steps: `Step` and `VALUE`."""
-    import pandas
+def frame_steps(events: Sequence[Event]) -> "pandas.DataFrame | None":
+    """Train loss against steps: `Step` and `VALUE`; None before there are two."""
+    points = [
+        (event.step, round(event.train_loss, 3))
+        for event in events
+        if isinstance(event, StepSummary)
+    ]
+    return _frame(points, text.STEP)
 
-    return pandas.DataFrame(
-        {text.STEP: [e.step for e in events], VALUE: [round(e.train_loss, 3) for e in events]}
-    )
 
-
-def frame_epochs(events: Sequence[Event]) -> "pandas.DataFrame":
-    """Validation accuracy in percent against epochs, the start as epoch 0: `Epoch` and `VALUE`."""
-    import pandas
-
+def frame_epochs(events: Sequence[Event]) -> "pandas.DataFrame | None":
+    """Validation accuracy in percent against epochs, the start as epoch 0: `Epoch` and `VALUE`;
+    None before there are two."""
     points = [
         (
             event.epoch if isinstance(event, EpochFinished) else 0,
@@ -56,7 +56,16 @@ def frame_epochs(events: Sequence[Event]) -> "pandas.DataFrame":
         for event in events
         if isinstance(event, (StartEvaluated, EpochFinished))
     ]
-    return pandas.DataFrame(points, columns=[text.EPOCH, VALUE])
+    return _frame(points, text.EPOCH)
+
+
+def _frame(points: Sequence[tuple[float, float]], x: str) -> "pandas.DataFrame | None":
+    import pandas
+
+    # A line needs two, and a plot that begins empty keeps the margins and the kind of an empty one.
+    if len(points) < 2:
+        return None
+    return pandas.DataFrame(points, columns=[x, VALUE])
 
 
 def plot_confusion(share: np.ndarray, colour: np.ndarray, strength: np.ndarray) -> str:

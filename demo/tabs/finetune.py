@@ -18,7 +18,7 @@ from demo.store import DONE, Job, create_token
 from demo.uploads import read_own_picture
 from trainer.checkpoint import load_record, write_file
 from trainer.data import count_sample_training
-from trainer.events import Event, RunFinished, StepSummary
+from trainer.events import Event, RunFinished
 from trainer.picture import PictureError
 from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, Recipe, RecipeError
 from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
@@ -143,7 +143,7 @@ def create_finetune_tab(
         return [
             views.draw_job(job, events, jobs.position(job)),
             gr.Button(interactive=not job.ended),
-            plots.frame_steps([e for e in events if isinstance(e, StepSummary)]),
+            plots.frame_steps(events),
             plots.frame_epochs(events),
             draw_result(job) if done else "",
             jobs.command(job),
@@ -247,6 +247,7 @@ def create_finetune_tab(
         on_form,
         [owner, own_pictures, *fields],
         estimate,
+        trigger_mode="always_last",
         **quiet,
     )
 
