@@ -228,8 +228,8 @@ def page(results: dict[str, Any]) -> str:
         "# Benchmarks of fine-tuning jobs",
         "",
         f"{describe_run(results)} Jobs on the embedded sample, {results['repeats']} times over "
-        f"with fresh folders. A job asks for {IMAGES:,} training images; the sample has fewer, about "
-        f"a tenth of them is held out, and the jobs had {had['train_count']:,}, measured on "
+        f"with fresh folders. A job asks for {IMAGES:,} training images; the sample has fewer, "
+        f"about a tenth of them is held out, and the jobs had {had['train_count']:,}, measured on "
         f"{had['validation_count']:,} validation and {had['test_count']:,} test images. A job uses "
         f"half of the cores, at a lower priority than the app. Given are median and, in brackets, "
         f"minimum and maximum of the repeats.",

@@ -53,14 +53,22 @@ class Process(Protocol):
 class Backend(Protocol):
     """Starts jobs."""
 
+    place: str
+    """Where jobs run, in words: `on this server`."""
     full_data: bool
     """True where jobs train on the full data set, False where on the embedded sample."""
     threads: int | None
     """Of a job; None where that is the other machine's affair."""
     waiting_s: float
     """How long a job may wait for a machine, on top of its own time."""
-    seconds_a_day: float
-    """Of all jobs together, in any 24 hours."""
+
+    @property
+    def seconds_a_day(self) -> float:
+        """Of all jobs together, in any 24 hours.
+
+        Raises:
+            OSError: it cannot be known now.
+        """
 
     def start(self, order: Order) -> Process:
         """Starts a job.

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo import text, views
 from demo.gallery import EXAMPLES_DIR, Gallery
-from demo.jobs import Jobs
+from demo.hub import HubBackend, HubSettings
+from demo.jobs import Jobs, Limits
 from demo.models import Models
 from demo.store import load_secret
 from demo.tabs.about import create_about_tab
@@ -79,11 +80,15 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
 
     Raises:
         CheckpointError: not one of the four models is usable.
+        ValueError: the variables about Hugging Face Jobs are incomplete.
     """
     folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
     models = Models(folder)
     home = _open_home()
-    jobs = Jobs(home, folder)
+    limits = Limits()
+    hub = HubSettings.from_environment(os.environ)
+    backend = HubBackend(hub, limits.wall_s) if hub else None
+    jobs = Jobs(home, folder, limits, backend)
     data = next(iter(models.records.values()))["data"]
     gallery = Gallery(data["digest"], data["test_count"])
     app = GuardedBlocks(

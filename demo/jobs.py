@@ -107,9 +107,9 @@ class Jobs:
                 raise Refused(text.describe_own_cap(self.limits.queued_of_owner))
             if len(self._store.in_state(QUEUED)) >= self.limits.queued:
                 raise Refused(text.FULL)
-            if self._seconds_left() < self.limits.wall_s:
-                raise Refused(text.BUDGET)
             try:
+                if self._seconds_left() < self.limits.wall_s:
+                    raise Refused(text.BUDGET)
                 job = self._store.add(settings.as_dict(), token)
                 for label, pictures in (own or {}).items():
                     for index, content in enumerate(pictures):
@@ -117,7 +117,7 @@ class Jobs:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         path.write_bytes(content)
             except (OSError, sqlite3.Error) as error:
-                raise Refused(text.NO_SPACE) from error
+                raise Refused(text.describe_not_stored(str(error))) from error
             self._changed.notify_all()
         return job
 
@@ -293,7 +293,7 @@ class Jobs:
             return text.KILLED
         log = (self.folder(job) / LOG).read_text(errors="replace").splitlines()
         said = [line.removeprefix("error: ") for line in log if line.startswith("error: ")]
-        return said[-1] if said else text.describe_status(status)
+        return said[0] if said else text.describe_status(status)
 
     def _end(self, job: Job, state: str, reason: str) -> None:
         with self._changed:

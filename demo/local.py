@@ -18,6 +18,8 @@ from trainer.data import is_full_data_at_hand
 
 NICENESS = 5
 """Priority below the app's: where both want a core, a job gets about a quarter of it."""
+NEXT_SPARE_S = 5.0
+"""From a job's start to making the next spare, whose imports would slow the job's beginning."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
 
@@ -78,6 +80,7 @@ class LocalBackend:
     waits on `standby`, and the next is made ready as soon as it is taken.
     """
 
+    place = "on this server"
     waiting_s = 0.0
     seconds_a_day = math.inf
 
@@ -114,7 +117,9 @@ class LocalBackend:
             process.stdin.flush()  # and left open: the process ends when we do
         except BrokenPipeError as error:
             raise OSError(error.errno, "the process ended before it began") from error
-        self.prepare()
+        later = threading.Timer(NEXT_SPARE_S, self._warm_up)
+        later.daemon = True
+        later.start()
         return ProcessGroup(process)
 
     def end_orphan(self, identity: str) -> None:

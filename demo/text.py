@@ -315,12 +315,32 @@ Tiny Images*, technical report, University of Toronto, 2009. The example picture
 
 
 FULL = "Too many jobs are waiting: try again in a few minutes."
-NO_SPACE = "The job could not be stored: the server's disk is full or read-only."
+HUB_INCOMPLETE = (
+    "QUARTET_JOBS_REPO needs two more variables: SPACE_ID, the Space whose image jobs run in, and "
+    "HF_TOKEN, which may start jobs and write that repository."
+)
+HUB_NO_PRICE = "QUARTET_JOBS_USD_A_DAY must be a number."
 RESTARTED = "The app was restarted while the job ran: start it again."
 BUDGET = "Today's time for jobs is used up: try again tomorrow."
 NO_SUCH_START = "Choose another start: that job is not yours, has no model, or was swept."
 NOT_STARTED = "The job could not be started"
 KILLED = "The job was killed by the system, perhaps for want of memory."
+
+
+def describe_not_stored(reason: str) -> str:
+    return f"The job could not be stored ({reason}): tell whoever runs this app, and try again."
+
+
+def describe_hub(flavor: str) -> str:
+    return f"on Hugging Face Jobs ({flavor})"
+
+
+def describe_hub_fault(kind: str) -> str:
+    return f"Hugging Face refused, or could not be reached: {kind}"
+
+
+def describe_hub_end(message: str | None) -> str:
+    return f"Hugging Face ended the job: {message or 'no reason given'}"
 
 
 def describe_own_cap(jobs: int) -> str:
@@ -420,14 +440,14 @@ def describe_taught(label: str, pictures: int) -> str:
     )
 
 
-def describe_finetuning(whole: bool, at_hand: int) -> str:
+def describe_finetuning(whole: bool, at_hand: int, place: str) -> str:
     """What the tab does, and on which images."""
     source = "CIFAR-10's" if whole else "the"
     images = f"{source} {at_hand:,} training images"
     images += "" if whole else " of the embedded CIFAR-10 sample"
     return (
         f"Train one of the models a little further on {images}, and see what changes on images it "
-        f"has not seen. The job runs on this server and goes on when you leave; it is yours alone."
+        f"has not seen. The job runs {place} and goes on when you leave; it is yours alone."
     )
 
 

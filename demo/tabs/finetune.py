@@ -77,7 +77,7 @@ def create_finetune_tab(
         starts += [f"{EARLIER}{job.id}" for job in mine if job.state == DONE]
         return [(text.start_label(start), start) for start in starts]
 
-    gr.Markdown(text.describe_finetuning(jobs.backend.full_data, at_hand))
+    gr.Markdown(text.describe_finetuning(jobs.backend.full_data, at_hand, jobs.backend.place))
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             first = settings_like(next(iter(models.records)), "")

@@ -42,7 +42,6 @@ def test_calls_at_once_and_a_job_do_each_other_no_harm(
         content = (EXAMPLES_DIR / "cat-test.png").read_bytes()
         alone = app.classify(content)
         wait_until(lambda: any(isinstance(event, StepSummary) for event in read_events(events)))
-        assert state() == RUNNING
         answers = asyncio.run(ask_at_once(app, content))
         assert state() in (RUNNING, DONE)
         wait_until(lambda: state() in ENDED)

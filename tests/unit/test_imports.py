@@ -50,8 +50,8 @@ def test_trainer_knows_neither_gradio_nor_bench(path: Path) -> None:
 
 APP_LAYERS = [
     {"overlap", "batching", "store", "backend"},
-    {"text", "local", "hub"},
-    {"plots", "uploads", "jobs"},
+    {"text", "local", "hub_worker"},
+    {"plots", "uploads", "jobs", "hub"},
     {"gallery", "models"},
     {"comparison"},
     {"views", "make_examples"},

@@ -1,0 +1,216 @@
+"""Jobs on Hugging Face Jobs, for a Space whose owner names a repository for their results.
+
+A job runs in the Space's own image, so with the same code and versions, as `demo.hub_worker`; its
+log carries the events, and the checkpoint comes back through the repository. It has been tested
+against a local stand-in of the endpoints, and has not met the real service.
+"""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
+
+from demo import text
+from demo.backend import EVENTS, LOG, NAME, OWN, Order
+from demo.hub_worker import INPUTS, OUTPUTS
+from trainer.settings import Settings
+
+SPACE_FOLDER = "/home/user/app"
+"""Where a Space's image holds the repository."""
+GRACE_S = 5.0
+"""For a cancelled job's log to end."""
+SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+"""Of the units that prices are given for."""
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """What the Space's owner chose."""
+
+    repo: str
+    """`owner/name` of a private model repository that the token can write."""
+    space: str
+    """`owner/name` of the Space, whose image the jobs run in."""
+    flavor: str
+    """The hardware's name on Hugging Face."""
+    usd_a_day: float
+    """What all jobs of 24 hours may cost together."""
+    token: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "HubSettings | None":
+        """The settings, or None where no repository is named.
+
+        Raises:
+            ValueError: one of the others is missing or no number.
+        """
+        repo = environment.get("QUARTET_JOBS_REPO")
+        if not repo:
+            return None
+        space, token = environment.get("SPACE_ID"), environment.get("HF_TOKEN")
+        if not space or not token:
+            raise ValueError(text.HUB_INCOMPLETE)
+        try:
+            usd_a_day = float(environment.get("QUARTET_JOBS_USD_A_DAY", "1"))
+        except ValueError as error:
+            raise ValueError(text.HUB_NO_PRICE) from error
+        flavor = environment.get("QUARTET_JOBS_FLAVOR", "t4-small")
+        return cls(repo, space, flavor, usd_a_day, token)
+
+
+class HubBackend:
+    """Starts jobs on Hugging Face Jobs."""
+
+    full_data = True
+    threads: int | None = None
+    waiting_s = 900.0
+
+    def __init__(self, settings: HubSettings, wall_s: float, endpoint: str | None = None) -> None:
+        """
+        Args:
+            wall_s: after which Hugging Face ends a job.
+            endpoint: its address; default: the client's own.
+        """
+        self.place = text.describe_hub(settings.flavor)
+        self._settings = settings
+        self._wall_s = wall_s
+        self._namespace = settings.repo.partition("/")[0]
+        self._api = HfApi(endpoint, token=settings.token)
+        self._price_a_second: float | None = None
+
+    @property
+    def seconds_a_day(self) -> float:
+        """What the owner's money buys.
+
+        Raises:
+            OSError: the prices could not be fetched, or name no such hardware.
+        """
+        if self._price_a_second is None:
+            with _told_as_os_error():
+                hardware = {one.name: one for one in self._api.list_jobs_hardware()}
+                mine = hardware[self._settings.flavor]
+                self._price_a_second = mine.unit_cost_usd / SECONDS[mine.unit_label]
+        return self._settings.usd_a_day / max(self._price_a_second, 1e-9)
+
+    def start(self, order: Order) -> "HubProcess":
+        path = f"jobs/{order.folder.name}"
+        with _told_as_os_error():
+            inputs = list(_list_inputs(order, path))
+            if inputs:
+                self._api.create_commit(
+                    self._settings.repo, inputs, commit_message=f"Inputs of {path}"
+                )
+            task = {
+                "repo": self._settings.repo,
+                "path": path,
+                "arguments": _arguments(order.settings),
+                "inputs": bool(inputs),
+            }
+            job = self._api.run_job(
+                image=f"hf.co/spaces/{self._settings.space}",
+                command=["python", "-m", "demo.hub_worker", json.dumps(task)],
+                env={"PYTHONPATH": SPACE_FOLDER},
+                secrets={"HF_TOKEN": self._settings.token},
+                flavor=self._settings.flavor,
+                timeout=self._wall_s,
+                name=f"quartet-{order.folder.name}",
+                namespace=self._namespace,
+            )
+        return HubProcess(self._api, self._settings.repo, self._namespace, path, job, order.folder)
+
+    def end_orphan(self, identity: str) -> None:
+        with contextlib.suppress(Exception):  # ended since, or out of reach: its time limit holds
+            self._api.cancel_job(job_id=identity, namespace=self._namespace)
+
+    def prepare(self) -> None:
+        """Nothing: machines there are not ours to keep warm."""
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+class HubProcess:
+    """A job on Hugging Face, and the thread that follows it."""
+
+    def __init__(
+        self, api: HfApi, repo: str, namespace: str, path: str, job: JobInfo, folder: Path
+    ) -> None:
+        self.identity = job.id
+        self._api = api
+        self._repo = repo
+        self._namespace = namespace
+        self._path = path
+        self._folder = folder
+        self._status = 1
+        self._thread = threading.Thread(target=self._follow, name=f"hub {job.id}", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> int:
+        return self._status
+
+    def wait(self, timeout_s: float) -> bool:
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def memory_bytes(self) -> int:
+        return 0
+
+    def end(self) -> None:
+        if self._thread.is_alive():
+            with contextlib.suppress(Exception):  # its time limit ends it then
+                self._api.cancel_job(job_id=self.identity, namespace=self._namespace)
+            self._thread.join(GRACE_S)
+
+    def _follow(self) -> None:
+        """Relays the log, and fetches the checkpoint at the end."""
+        with (self._folder / LOG).open("a") as log:
+            try:
+                with (self._folder / EVENTS).open("a") as events:
+                    for line in self._api.fetch_job_logs(
+                        job_id=self.identity, namespace=self._namespace, follow=True
+                    ):
+                        file = events if line.startswith('{"kind"') else log
+                        file.write(f"{line}\n")
+                        file.flush()
+                job = self._api.wait_for_job(self.identity, namespace=self._namespace)
+                if job.status is None or job.status.stage != "COMPLETED":
+                    message = job.status.message if job.status else None
+                    log.write(f"error: {text.describe_hub_end(message)}\n")
+                    return
+                self._fetch()
+                self._status = 0
+            except Exception as error:  # the client raises a dozen unrelated types
+                log.write(f"error: {text.describe_hub_fault(type(error).__name__)}\n")
+
+    def _fetch(self) -> None:
+        for suffix in (".safetensors", ".predictions.safetensors", ".json"):
+            name = f"{self._path}/{OUTPUTS}/{NAME}{suffix}"
+            fetched = self._api.hf_hub_download(self._repo, name)
+            (self._folder / f"{NAME}{suffix}").write_bytes(Path(fetched).read_bytes())
+
+
+def _arguments(settings: Settings) -> list[str]:
+    return [*settings.arguments(), "--name", NAME, "--summary-every-s", "1"]
+
+
+def _list_inputs(order: Order, path: str) -> Iterator[CommitOperationAdd]:
+    """The visitor's pictures and the earlier job's weights, as additions to the repository."""
+    files = list(order.own.glob("*/*")) if order.own else []
+    for file in files:
+        inside = f"{OWN}/{file.relative_to(order.folder / OWN).as_posix()}"
+        yield CommitOperationAdd(f"{path}/{INPUTS}/{inside}", file)
+    if order.start is not None:
+        yield CommitOperationAdd(f"{path}/{INPUTS}/{order.start.name}", order.start)
+
+
+@contextlib.contextmanager
+def _told_as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the client raises a dozen unrelated types
+        raise OSError(0, text.describe_hub_fault(type(error).__name__)) from error

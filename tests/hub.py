@@ -1,0 +1,242 @@
+"""A stand-in for the endpoints of Hugging Face that `demo.hub` uses, over HTTP on this machine.
+
+A job that it is asked to run is run: the command, as a child process. Files of one repository lie
+in memory.
+"""
+
+import base64
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.conftest import ROOT
+
+COMMIT = "0" * 40
+
+
+class FakeHub:
+    """What the server knows."""
+
+    url = ""
+
+    def __init__(self, repo: str, environment: dict[str, str]) -> None:
+        """
+        Args:
+            environment: further variables of every job.
+        """
+        self.repo = repo
+        self.files: dict[str, bytes] = {}
+        self.specs: list[dict[str, Any]] = []
+        self.jobs: dict[str, FakeJob] = {}
+        self.environment = environment
+
+    def run(self, spec: dict[str, Any]) -> dict[str, Any]:
+        self.specs.append(spec)
+        job = FakeJob(
+            f"{len(self.specs):024d}", spec, {**self.environment, "HF_ENDPOINT": self.url}
+        )
+        self.jobs[job.id] = job
+        return job.describe()
+
+    def commit(self, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            if line["key"] == "file":
+                content = base64.b64decode(line["value"]["content"])
+                self.files[line["value"]["path"]] = content
+
+
+class FakeJob:
+    """A child process and its log."""
+
+    def __init__(self, job_id: str, spec: dict[str, Any], environment: dict[str, str]) -> None:
+        self.id = job_id
+        self.spec = spec
+        self.lines: list[str] = []
+        self.cancelled = False
+        command = [sys.executable, *spec["command"][1:]]
+        self.process = subprocess.Popen(
+            command,
+            cwd="/",
+            env={
+                "PATH": os.environ["PATH"], **spec["environment"], **spec["secrets"], **environment,
+                "PYTHONPATH": str(ROOT),
+            },
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        self.changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as log:
+            for line in log:
+                with self.changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self.changed.notify_all()
+        self.process.wait()
+        with self.changed:
+            self.changed.notify_all()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, 9)
+
+    def describe(self) -> dict[str, Any]:
+        stage, message = "RUNNING", None
+        if self.process.returncode is not None:
+            stage = "COMPLETED" if self.process.returncode == 0 else "ERROR"
+            message = None if stage == "COMPLETED" else "Job failed with exit code: 1"
+        if self.cancelled:
+            stage = "CANCELED"
+        return {
+            "id": self.id,
+            "status": {"stage": stage, "message": message},
+            "owner": {"id": "1", "name": "someone", "type": "user"},
+            **{key: self.spec[key] for key in ("command", "flavor", "environment")},
+        }
+
+    def follow(self) -> Iterator[str]:
+        """The log's lines, as they come."""
+        sent = 0
+        while True:
+            with self.changed:
+                while len(self.lines) == sent and self.process.returncode is None:
+                    self.changed.wait()
+                fresh, ended = self.lines[sent:], self.process.returncode is not None
+            yield from fresh
+            sent += len(fresh)
+            if ended and sent == len(self.lines):
+                return
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The endpoints."""
+
+    hub: FakeHub
+
+    def do_POST(self) -> None:
+        content = self._read_body()
+        path = self.path.split("?")[0]
+        if path == "/api/jobs/someone":
+            self._answer(self.hub.run(json.loads(content)))
+        elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/cancel", path):
+            self.hub.jobs[match[1]].cancel()
+            self._answer({})
+        elif path == f"/api/models/{self.hub.repo}/preupload/main":
+            files = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(content)["files"]
+            ]
+            self._answer({"files": files})
+        elif path == f"/api/models/{self.hub.repo}/commit/main":
+            self.hub.commit([json.loads(line) for line in content.splitlines()])
+            url = f"{self.hub.url}/{self.hub.repo}/commit/{COMMIT}"
+            self._answer({"commitUrl": url, "commitOid": COMMIT, "success": True})
+        else:
+            self.send_error(404)
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        if path == "/api/jobs/hardware":
+            self._answer([HARDWARE])
+        elif match := re.fullmatch(r"/api/jobs/someone/(\d+)", path):
+            self._answer(self.hub.jobs[match[1]].describe())
+        elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/logs", path):
+            self._stream(self.hub.jobs[match[1]])
+        elif path.startswith(f"/api/models/{self.hub.repo}/revision/"):
+            siblings = [{"rfilename": name} for name in self.hub.files]
+            self._answer({"id": self.hub.repo, "sha": COMMIT, "siblings": siblings})
+        elif path.startswith(f"/api/models/{self.hub.repo}/tree/"):
+            entries = [
+                {"type": "file", "path": name, "size": len(content), "oid": _hash(content)}
+                for name, content in self.hub.files.items()
+            ]
+            self._answer(entries)
+        elif match := re.fullmatch(rf"/{self.hub.repo}/resolve/[^/]+/(.+)", path):
+            self._send_file(self.hub.files.get(match[1]))
+        else:
+            self.send_error(404)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
+
+    def _answer(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send_file(self, content: bytes | None) -> None:
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{_hash(content)}"')
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def _stream(self, job: FakeJob) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for line in job.follow():
+            now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            self.wfile.write(f"data: {json.dumps({'data': line, 'timestamp': now})}\n\n".encode())
+            self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+HARDWARE = {
+    "name": "t4-small", "prettyName": "T4", "cpu": "4 vCPU", "ram": "15 GB",
+    "ephemeralStorage": "50 GB", "accelerator": None, "unitCostMicroUSD": 6_000,
+    "unitCostUSD": 0.006, "unitLabel": "minute",
+}  # fmt: skip
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+@contextlib.contextmanager
+def running_hub(repo: str, environment: dict[str, str]) -> Iterator[FakeHub]:
+    """The stand-in, until the end of the block."""
+    hub = FakeHub(repo, environment)
+    handler = type("BoundHandler", (Handler,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield hub
+    finally:
+        for job in hub.jobs.values():
+            job.cancel()
+        server.shutdown()
+        server.server_close()
