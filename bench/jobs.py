@@ -28,13 +28,16 @@ from demo.jobs import Jobs
 from demo.store import DONE, Job, create_token
 from demo.tabs.finetune import POLL_S
 from trainer.events import Event, RunStarted, StepSummary
-from trainer.settings import Settings, default_settings
+from trainer.recipe import PRESETS
+from trainer.settings import Settings
 
 RESULTS = Path("docs/job-benchmarks.json")
 PAGE = Path("docs/job-benchmarks.md")
 IMAGES, EVALUATED = 2000, 1000
-LAST_LAYER = replace(default_settings("sgd_frozen"), images=IMAGES, evaluated=EVALUATED)
-EVERYTHING = replace(default_settings("sgd_full"), images=IMAGES, evaluated=EVALUATED)
+LAST_LAYER, EVERYTHING = (
+    Settings.like(PRESETS["default"][start], start, images=IMAGES, evaluated=EVALUATED)
+    for start in ("sgd_frozen", "sgd_full")
+)
 THROW_AWAY = replace(LAST_LAYER, images=64, evaluated=20)
 """Leaves no features behind that a case would find."""
 ENDLESS = replace(EVERYTHING, epochs=1000)

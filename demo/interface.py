@@ -23,6 +23,7 @@ from demo.tabs.about import create_about_tab
 from demo.tabs.accuracy import create_accuracy_tab
 from demo.tabs.compare import create_compare_tab
 from demo.tabs.finetune import create_finetune_tab
+from trainer.checkpoint import CheckpointError
 from trainer.picture import MAX_BYTES
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -79,14 +80,17 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         checkpoints: default: the folder in `QUARTET_CHECKPOINTS`, else the shipped ones.
 
     Raises:
-        CheckpointError: not one of the four models is usable.
-        ValueError: the variables about Hugging Face Jobs are incomplete.
+        SystemExit: not one of the four models is usable, or the variables about Hugging Face Jobs
+            are incomplete. It says what to do.
     """
     folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
-    models = Models(folder)
-    home = _open_home()
     limits = Limits()
-    hub = HubSettings.from_environment(os.environ)
+    try:
+        models = Models(folder)
+        hub = HubSettings.from_environment(os.environ)
+    except (CheckpointError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+    home = _open_home()
     backend = HubBackend(hub, limits.wall_s) if hub else None
     jobs = Jobs(home, folder, limits, backend)
     data = next(iter(models.records.values()))["data"]

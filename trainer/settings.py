@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.recipe import CLASSES, NATIVE_PX, PRESETS, RECIPE_NAMES, Recipe, RecipeError
+from trainer.recipe import CLASSES, NATIVE_PX, PRESETS, Recipe, RecipeError
 
 PLAIN_BACKBONE = "backbone"
 """A start: the pre-trained backbone under a new last layer."""
@@ -143,12 +143,6 @@ class Settings:
 
 FLAGS = {"emphasised": "emphasise"}
 """Field to its flag, where they differ."""
-
-
-def default_settings(start: str) -> Settings:
-    """What a form starts with: the chosen recipe's own settings."""
-    recipe = PRESETS["default"][start] if start in RECIPE_NAMES else None
-    return Settings.like(recipe, start)
 
 
 def join_command(arguments: list[str]) -> str:

@@ -12,9 +12,9 @@ from trainer import checkpoint
 from trainer.data import evaluated_rows, load_dataset, split_validation
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
 from trainer.finetune import choose_images
-from trainer.recipe import CLASSES, RecipeError
+from trainer.recipe import CLASSES, PRESETS, RecipeError
 from trainer.resnet import is_head
-from trainer.settings import Settings, default_settings
+from trainer.settings import Settings
 
 QUICK = ("--sample", "--images", "128", "--batch-size", "32", "--evaluated", "50")
 
@@ -203,8 +203,8 @@ def test_evaluated_images_are_spread_over_the_split() -> None:
 
 
 def test_settings_and_their_command_line_say_the_same() -> None:
-    assert default_settings("adam_full").optimizer == "adam"
-    assert default_settings("sgd_frozen").trained == "last_layer"
+    assert Settings.like(PRESETS["default"]["adam_full"], "adam_full").optimizer == "adam"
+    assert Settings.like(None, "backbone").trained == "last_layer"
     settings = Settings(start="adam_full", emphasised=("cat", "dog"), augment=True, evaluated=100)
     assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
     arguments = settings.arguments()
