@@ -39,10 +39,13 @@ class RunningApp:
     def call(self, *data: Any, endpoint: str = "classify") -> Any:
         """Calls an endpoint with its arguments and returns its answer."""
         called = self.client.post(f"/gradio_api/call/{endpoint}", json={"data": list(data)})
+        if called.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            raise Refused(called.json()["detail"])
         event = called.raise_for_status().json()["event_id"]
-        lines = self.client.get(f"/gradio_api/call/{endpoint}/{event}").text.splitlines()
-        answer = json.loads(lines[1].removeprefix("data: "))
-        if lines[0] != "event: complete":
+        told = self.client.get(f"/gradio_api/call/{endpoint}/{event}").text
+        *_, kind, line = told.strip().splitlines()  # heartbeats come first where a call waits
+        answer = json.loads(line.removeprefix("data: "))
+        if kind != "event: complete":
             raise Refused(answer["error"] if isinstance(answer, dict) else str(answer))
         return answer[0]
 

@@ -62,7 +62,13 @@ def test_start_watch_and_compare(visitor: BrowserContext, app: RunningApp, tmp_p
     expect(result).to_contain_text("McNemar's exact test")
     expect(result.get_by_role("row")).to_have_count(11)
     expect(page.locator("#command textarea")).to_have_value(re.compile("--images 400"))
-    expect(page.locator("#jobs").get_by_role("row")).to_have_count(2)
+    jobs = page.locator("#jobs")
+    expect(jobs.get_by_role("row")).to_have_count(2)
+    by_images = jobs.get_by_role("columnheader", name="images")
+    by_images.get_by_role("button").click()
+    expect(by_images).to_have_attribute("aria-sort", "descending")
+    by_images.get_by_role("button").click()
+    expect(by_images).to_have_attribute("aria-sort", "ascending")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the model").or_(
             page.get_by_role("link", name="Download the model")
@@ -101,9 +107,32 @@ def test_two_visitors_do_not_see_each_other(browser: Browser, app: RunningApp) -
         second = open_tab(two, app)
         expect(second.locator("#job")).to_contain_text("press Start")
         expect(second.locator("#jobs").get_by_role("row")).to_have_count(0)
+        link = first.get_by_text("Link to this job").get_attribute("href")
+        assert link
+        second.goto(f"{app.url}/{link}")
+        expect_job(second, "Done")
+        expect(second.locator("#job-result")).to_contain_text("before")
+        expect(second.locator("#jobs").get_by_role("row")).to_have_count(0)
+        second.goto(f"{app.url}/{link[:-1]}")
+        second.get_by_role("tab", name="Fine-tune").click()
+        expect(second.locator("#job")).to_contain_text("press Start")
     finally:
         one.close()
         two.close()
+
+
+def test_presets_fill_the_form(visitor: BrowserContext, app: RunningApp) -> None:
+    page = open_tab(visitor, app)
+    page.get_by_label("teach it my pictures").check()
+    expect(page.get_by_label("Epochs")).to_have_value("3")
+    expect(page.get_by_text("Drop File Here")).to_be_visible()
+    page.get_by_label("ten times higher").check()
+    page.get_by_text("More settings").click()
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.01")
+    expect(page.get_by_label("all layers", exact=True)).to_be_checked()
+    page.get_by_label("Or steps").fill("5")
+    page.get_by_label("Or steps").blur()
+    expect(page.locator("#estimate")).to_contain_text("Trains on 80 images")
 
 
 def test_impossible_settings_are_refused_in_words(visitor: BrowserContext, app: RunningApp) -> None:

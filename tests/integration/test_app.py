@@ -7,11 +7,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import psutil
 import pytest
@@ -179,27 +177,6 @@ def test_server_files_are_not_served(app: RunningApp) -> None:
     assert app.client.get("/monitoring").status_code in (403, 404)
 
 
-def test_two_hundred_calls_at_once_are_all_answered_or_told(app: RunningApp) -> None:
-    content = (EXAMPLES_DIR / "cat-test.png").read_bytes()
-    alone = shares(app.classify(content))
-
-    def ask(_: int) -> np.ndarray | str:
-        with httpx.Client(base_url=app.url, timeout=240) as client:
-            try:
-                return shares(RunningApp(app.url, client, app.pid).classify(content))
-            except Refused as refused:
-                return str(refused)
-
-    with ThreadPoolExecutor(200) as pool:
-        answers = list(pool.map(ask, range(200)))
-    refusals = [answer for answer in answers if isinstance(answer, str)]
-    assert all("queue" in refusal.lower() for refusal in refusals)
-    assert len(refusals) < 100
-    assert all(
-        np.allclose(answer, alone, atol=1e-4) for answer in answers if not isinstance(answer, str)
-    )
-
-
 @pytest.mark.parametrize(
     "faults",
     [
@@ -208,8 +185,9 @@ def test_two_hundred_calls_at_once_are_all_answered_or_told(app: RunningApp) -> 
     ],
 )
 def test_damaged_checkpoints_are_named_and_the_others_serve(
-    tmp_path: Path, faults: dict[str, str]
+    tmp_path: Path, faults: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("QUARTET_HOME", "/dev/null/home")  # nor does the app need one to serve
     for path in CHECKPOINTS.iterdir():
         (tmp_path / path.name).symlink_to(path)
     for name, fault in faults.items():
