@@ -260,6 +260,7 @@ class Jobs:
         self._store.update(job.id, process=process.identity)
         verdict = self._watch(job, process)
         process.end()
+        self.backend.prepare()
         if verdict is not None:
             return verdict
         if process.status == 0:

@@ -19,7 +19,8 @@ from trainer.data import is_full_data_at_hand
 NICENESS = 5
 """Priority below the app's: where both want a core, a job gets about a quarter of it."""
 NEXT_SPARE_S = 5.0
-"""From a job's start to making the next spare, whose imports would slow the job's beginning."""
+"""From a job's start to making the next spare, whose imports would slow the job's beginning. Where
+the job ends sooner, it is made then."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
 

@@ -363,15 +363,15 @@ FINETUNE_TAB = "Fine-tune"
 START_JOB, STOP_JOB = "Start", "Stop"
 MORE_SETTINGS = "More settings"
 NO_JOB = "Choose settings and press Start: the job's progress shows here."
-START_FROM = "Start from"
+START_FROM, START_INFO = "Start from", "Whose weights the job begins with."
 PLAIN = "the pre-trained backbone, with a new last layer"
-WHAT_IS_TRAINED = "What is trained"
+WHAT_IS_TRAINED, TRAINED_INFO = "What is trained", "The rest stays as it is."
 TRAINED = {
     "last_layer": "the last layer",
     "last_block": "the last block and layer",
     "all": "all layers",
 }
-OPTIMIZER = "Optimizer"
+OPTIMIZER, OPTIMIZER_INFO = "Optimizer", "How gradients become steps."
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 LEARNING_RATE = "Learning rate"
 LEARNING_RATE_INFO = "Size of each step, constant over the job."
@@ -389,7 +389,7 @@ EMPHASISED_INFO = f"Drawn {EMPHASIS:g} times as often as the others."
 AUGMENT = "Flip and shift the images"
 AUGMENT_INFO = "Not when only the last layer is trained."
 SEED, SEED_INFO = "Seed", "Decides the order and the draw: the same seed, the same result."
-PRESET = "Or take a question"
+PRESET, PRESET_INFO = "Or take a question", "Fills the form; you press Start."
 PRESETS = {
     "epoch": "one more epoch",
     "unfreeze": "unfreeze it",

@@ -254,16 +254,18 @@ def create_finetune_tab(
 
 def _create_form(first: Settings, starts: list[tuple[str, str]]) -> tuple[gr.Radio, list[Any]]:
     """The presets, and the components of `FIELDS` in their order."""
-    start = gr.Dropdown(starts, value=first.start, label=text.START_FROM)
+    start = gr.Dropdown(starts, value=first.start, label=text.START_FROM, info=text.START_INFO)
     preset = gr.Radio(
         [(label, name) for name, label in text.PRESETS.items()],
         label=text.PRESET,
+        info=text.PRESET_INFO,
         elem_id="preset",
     )
     trained = gr.Radio(
         [(text.TRAINED[name], name) for name in TRAINED],
         value=first.trained,
         label=text.WHAT_IS_TRAINED,
+        info=text.TRAINED_INFO,
     )
     with gr.Row():
         epochs = _create_count(first.epochs, text.EPOCHS, text.EPOCHS_INFO)
@@ -274,6 +276,7 @@ def _create_form(first: Settings, starts: list[tuple[str, str]]) -> tuple[gr.Rad
             [(text.OPTIMIZERS[name], name) for name in OPTIMIZERS],
             value=first.optimizer,
             label=text.OPTIMIZER,
+            info=text.OPTIMIZER_INFO,
         )
         rates = [
             gr.Number(value, label=label, info=info)

@@ -245,9 +245,10 @@ def test_validation_split_is_disjoint_and_fixed(sample: Dataset) -> None:
 
 
 LOAD = """
-from trainer.data import DataError, load_dataset
+from trainer.data import DataError, is_full_data_at_hand, load_dataset
+at_hand = is_full_data_at_hand()
 try:
-    print(len(load_dataset().train))
+    print(len(load_dataset().train), at_hand)
 except DataError as error:
     print(error)
 """
@@ -322,6 +323,6 @@ def test_hub_download_goes_through_its_endpoint_and_cache(
     write_parquet(tmp_path / "data", few, "PNG")
     files = {f"plain_text/{path.name}": path.read_bytes() for path in (tmp_path / "data").iterdir()}
     with hub({**files, "README.md": b"not wanted"}) as endpoint:
-        assert load_in_child(tmp_path, HF_ENDPOINT=endpoint) == "30"
+        assert load_in_child(tmp_path, HF_ENDPOINT=endpoint) == "30 False"
     assert not list((tmp_path / "hf").rglob("README.md"))
-    assert load_in_child(tmp_path, HF_HUB_OFFLINE="1") == "30"
+    assert load_in_child(tmp_path, HF_HUB_OFFLINE="1") == "30 True"
