@@ -7,6 +7,7 @@ against a local stand-in of the endpoints, and has not met the real service.
 
 import contextlib
 import json
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -188,10 +189,11 @@ class HubProcess:
                 log.write(f"error: {text.describe_hub_fault(type(error).__name__)}\n")
 
     def _fetch(self) -> None:
-        for suffix in (".safetensors", ".predictions.safetensors", ".json"):
-            name = f"{self._path}/{OUTPUTS}/{NAME}{suffix}"
-            fetched = self._api.hf_hub_download(self._repo, name)
-            (self._folder / f"{NAME}{suffix}").write_bytes(Path(fetched).read_bytes())
+        with tempfile.TemporaryDirectory(dir=self._folder) as temporary:
+            for suffix in (".safetensors", ".predictions.safetensors", ".json"):
+                name = f"{self._path}/{OUTPUTS}/{NAME}{suffix}"
+                fetched = self._api.hf_hub_download(self._repo, name, local_dir=temporary)
+                Path(fetched).rename(self._folder / f"{NAME}{suffix}")
 
 
 def _arguments(settings: Settings) -> list[str]:

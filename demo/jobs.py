@@ -30,7 +30,8 @@ from demo.store import (
 )
 from trainer.checkpoint import CheckpointError, load_checkpoint
 from trainer.events import Event, RunFailed, StepSummary, read_events
-from trainer.settings import Settings, join_command
+from trainer.recipe import RECIPE_NAMES
+from trainer.settings import PLAIN_BACKBONE, Settings, join_command
 
 EARLIER = "job:"
 """Before the id of an earlier job that another starts from."""
@@ -97,8 +98,7 @@ class Jobs:
             own: class to the visitor's pictures, as PNG files.
 
         Raises:
-            Refused: a cap is reached, the server cannot write, or the earlier job to start from is
-                not there.
+            Refused: a cap is reached, the server cannot write, or the start is not theirs to take.
         """
         with self._changed:
             self._find_start(settings, token)
@@ -177,8 +177,10 @@ class Jobs:
 
     def start_folder(self, job: Job) -> Path | None:
         """Where the checkpoint lies of the earlier job that this one started from, if one."""
-        _, is_earlier, earlier = job.settings["start"].partition(EARLIER)
-        return self._home / "jobs" / earlier if is_earlier else None
+        start: str = job.settings["start"]
+        if not start.startswith(EARLIER):
+            return None
+        return self._home / "jobs" / start.removeprefix(EARLIER)
 
     def command(self, job: Job) -> str:
         """The command line that repeats the job offline."""
@@ -210,12 +212,13 @@ class Jobs:
         self._store.close()
 
     def _find_start(self, settings: Settings, token: str) -> None:
-        """Refuses an earlier job to start from that is not the owner's, or has no model."""
-        _, is_earlier, earlier = settings.start.partition(EARLIER)
-        if is_earlier:
-            job = self._store.find(earlier, token)
-            if job is None or job.state != DONE:
-                raise Refused(text.NO_SUCH_START)
+        """Refuses a start that is neither one of the four, nor the backbone, nor an earlier job of
+        the owner's that has a model. Above all it is no path."""
+        if settings.start in (*RECIPE_NAMES, PLAIN_BACKBONE):
+            return
+        job = self._store.find(settings.start.removeprefix(EARLIER), token)
+        if job is None or job.state != DONE or settings.start != f"{EARLIER}{job.id}":
+            raise Refused(text.NO_SUCH_START)
 
     def _seconds_left(self) -> float:
         """Of the backend's day, when all that waits and runs takes all its time."""

@@ -13,14 +13,12 @@ from pathlib import Path
 
 import psutil
 
+from demo import text
 from demo.backend import LOG, NAME, OWN, Order
 from trainer.data import is_full_data_at_hand
 
 NICENESS = 5
 """Priority below the app's: where both want a core, a job gets about a quarter of it."""
-NEXT_SPARE_S = 5.0
-"""From a job's start to making the next spare, whose imports would slow the job's beginning. Where
-the job ends sooner, it is made then."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
 
@@ -78,10 +76,11 @@ class LocalBackend:
     """Starts `python -m trainer finetune` on this machine.
 
     Importing torch takes longer than many a job. So once jobs are likely (`prepare`) one process
-    waits on `standby`, and the next is made ready as soon as it is taken.
+    waits on `standby`. The next is made ready when a job has ended, not beside it: both cores would
+    be taken from who asks meanwhile.
     """
 
-    place = "on this server"
+    place = text.ON_THIS_SERVER
     waiting_s = 0.0
     seconds_a_day = math.inf
 
@@ -118,9 +117,6 @@ class LocalBackend:
             process.stdin.flush()  # and left open: the process ends when we do
         except BrokenPipeError as error:
             raise OSError(error.errno, "the process ended before it began") from error
-        later = threading.Timer(NEXT_SPARE_S, self._warm_up)
-        later.daemon = True
-        later.start()
         return ProcessGroup(process)
 
     def end_orphan(self, identity: str) -> None:

@@ -331,6 +331,9 @@ def describe_not_stored(reason: str) -> str:
     return f"The job could not be stored ({reason}): tell whoever runs this app, and try again."
 
 
+ON_THIS_SERVER = "on this server"
+
+
 def describe_hub(flavor: str) -> str:
     return f"on Hugging Face Jobs ({flavor})"
 

@@ -1,6 +1,7 @@
 """Fine-tune: start a short job, watch it, and compare before with after."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from demo.store import DONE, Job, create_token
 from demo.uploads import read_own_picture
 from trainer.checkpoint import load_record, write_file
 from trainer.data import count_sample_training
-from trainer.events import Event, RunFinished
 from trainer.picture import PictureError
 from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, Recipe, RecipeError
 from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
@@ -64,8 +64,7 @@ def create_finetune_tab(
 
     def settings_like(start: str, token: str) -> Settings:
         """What the start was trained with itself."""
-        _, is_earlier, earlier = start.partition(EARLIER)
-        job = jobs.find(earlier, token) if is_earlier else None
+        job = jobs.find(start.removeprefix(EARLIER), token)
         if job is not None:
             return dataclasses.replace(Settings.from_dict(job.settings), start=start)
         record = models.records.get(start) or models.records.get("sgd_frozen")
@@ -128,7 +127,9 @@ def create_finetune_tab(
     def draw(token: str, shown: str, order: str) -> list[Any]:
         """Everything that is watched, of the job on screen."""
         mine = jobs.of_owner(token) if token else []
-        accuracies = {job.id: _find_accuracy(jobs.events(job)) for job in mine}
+        accuracies = {
+            job.id: _read_accuracy(jobs.folder(job)) if job.state == DONE else None for job in mine
+        }
         rows = views.draw_jobs(mine, accuracies, order)
         job, _ = find_shown(token, shown)
         if job is None:
@@ -373,6 +374,8 @@ def _write_card(jobs: Jobs, job: Job) -> str:
     return str(path)
 
 
-def _find_accuracy(events: list[Event]) -> float | None:
-    finished = [event for event in events if isinstance(event, RunFinished)]
-    return finished[-1].test_accuracy if finished else None
+@functools.lru_cache(maxsize=1024)
+def _read_accuracy(folder: Path) -> float:
+    """Of a finished job's model on the test images."""
+    accuracy: float = load_record(folder, NAME)["test"]["accuracy"]
+    return accuracy

@@ -165,6 +165,9 @@ def test_earlier_job_is_a_start(jobs: Jobs, tmp_path: Path) -> None:
     assert torch.equal(compared.before, predicted)
     with pytest.raises(Refused, match="not yours"):
         jobs.start(settings, create_token())
+    for path in (str(CHECKPOINTS / "sgd_full.safetensors"), first.id, f"{EARLIER}../{first.id}"):
+        with pytest.raises(Refused, match="not yours"):
+            jobs.start(dataclasses.replace(QUICK, start=path), token)
     # What a visitor downloads is enough to repeat it: the weights alone, without their record.
     weights = tmp_path / f"{NAME}.safetensors"
     weights.write_bytes((jobs.folder(first) / weights.name).read_bytes())

@@ -50,9 +50,9 @@ def test_trainer_knows_neither_gradio_nor_bench(path: Path) -> None:
 
 APP_LAYERS = [
     {"overlap", "batching", "store", "backend"},
-    {"text", "local", "hub_worker"},
-    {"plots", "uploads", "jobs", "hub"},
-    {"gallery", "models"},
+    {"text", "hub_worker"},
+    {"plots", "uploads", "local", "hub"},
+    {"gallery", "models", "jobs"},
     {"comparison"},
     {"views", "make_examples"},
     {"tabs"},
