@@ -117,7 +117,9 @@ class Jobs:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         path.write_bytes(content)
             except (OSError, sqlite3.Error) as error:
-                raise Refused(text.describe_not_stored(str(error))) from error
+                # Not the whole message, which may name a path of the server.
+                reason = getattr(error, "strerror", None) or type(error).__name__
+                raise Refused(text.describe_not_stored(reason)) from error
             self._changed.notify_all()
         return job
 

@@ -400,7 +400,7 @@ PRESETS = {
     "teach": "teach it my pictures",
 }
 STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
-PROGRESS, LOG, SHOW, YOUR_JOBS = "Progress", "Log", "Show", "Your jobs"
+PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",
     "accuracy": "test accuracy",
