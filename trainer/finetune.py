@@ -4,6 +4,7 @@ A run is the engine's, with the same checkpoint contract; here is only what `tra
 Everything follows from the arguments and the seed, so a run can be repeated to the bit on a CPU.
 """
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from trainer.data import DataError, Split
 from trainer.hashing import hash_file
 from trainer.model import Backbone, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
-from trainer.recipe import CLASSES, RECIPE_NAMES, Recipe
+from trainer.recipe import CLASSES, NATIVE_PX, PRESETS, RECIPE_NAMES, Recipe
 from trainer.resnet import is_head
 from trainer.settings import EMPHASIS, MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
 
@@ -54,16 +55,19 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
     )
 
 
-def read_start_recipe(path: Path) -> Recipe | None:
-    """The recipe a checkpoint was trained with, or None where no record lies beside it.
+def read_start_recipe(path: Path) -> Recipe:
+    """The recipe a checkpoint was trained with; where no record lies beside it, that of
+    `sgd_frozen` at the input size which its metadata names.
 
     Raises:
-        CheckpointError: the record is damaged.
+        CheckpointError: the checkpoint or its record is missing or damaged.
     """
     name = path.name.removesuffix(".safetensors")
-    if not path.with_name(f"{name}.json").exists():
-        return None
-    return Recipe.from_dict(load_record(path.parent, name)["recipe"])
+    if path.with_name(f"{name}.json").exists():
+        return Recipe.from_dict(load_record(path.parent, name)["recipe"])
+    _, metadata = load_weights(path)
+    image_px = int(metadata.get("image_px", NATIVE_PX))
+    return dataclasses.replace(PRESETS["default"][_BACKBONE_OF], image_px=image_px)
 
 
 def choose_images(train: Split, settings: Settings) -> Split:
