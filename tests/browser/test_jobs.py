@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from demo.text import LABELS
 from tests.app import RunningApp, running_app
 from tests.browser.conftest import DESKTOP, open_app, screenshot
+from trainer.settings import OWN_REPEATS
 
 PATIENCE_MS = 90_000
 
@@ -39,12 +40,15 @@ def open_tab(context: BrowserContext, app: RunningApp) -> Page:
     return page
 
 
-def start(page: Page, images: int, epochs: int, trained: str = "the last layer") -> None:
+def start(
+    page: Page, images: int, epochs: int, trained: str = "the last layer", own: int = 0
+) -> None:
     page.get_by_label("Training images").fill(str(images))
     page.get_by_label("Epochs").fill(str(epochs))
     page.get_by_label("Epochs").blur()
     page.get_by_label(trained, exact=True).check()
-    expect(page.locator("#estimate")).to_contain_text(f"{images * epochs:,} images")
+    seen = (images + OWN_REPEATS * own) * epochs
+    expect(page.locator("#estimate")).to_contain_text(f"{seen:,} images")
     page.locator("#start-job").click()
 
 
@@ -159,7 +163,7 @@ def test_taught_pictures_change_the_fifth_card(
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#own-pictures")).to_contain_text("3 pictures")
     choose(page, "Start from", LABELS["sgd_frozen"])
-    start(page, 64, 5)
+    start(page, 64, 5, own=len(paths))
     expect_job(page, "Done")
     page.get_by_role("tab", name="Compare").click()
     cards = page.locator("#result").get_by_role("article")

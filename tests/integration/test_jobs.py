@@ -36,9 +36,11 @@ ENDLESS = Settings(
 PATIENCE_S = 90
 
 
-@pytest.fixture(autouse=True)
-def sample_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("QUARTET_DATA", raising=False)
+@pytest.fixture(scope="module", autouse=True)
+def sample_only() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("QUARTET_DATA", raising=False)
+        yield
 
 
 @contextmanager
