@@ -18,7 +18,8 @@ from demo.backend import LOG, NAME, OWN, Order
 from trainer.data import is_full_data_at_hand
 
 NICENESS = 5
-"""Priority below the app's: where both want a core, a job gets about a quarter of it."""
+"""Priority below the app's: where both want a core, a job gets a quarter of it (Linux's weights are
+335 to 1024, `sched_prio_to_weight`)."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
 

@@ -205,7 +205,7 @@ def standby(options: argparse.Namespace) -> int:
     status = main(asked["arguments"])
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # unloading torch takes a second, and nothing is left to close
+    os._exit(status)  # unloading torch takes time, and nothing is left to close
 
 
 def evaluate(options: argparse.Namespace) -> int:
