@@ -16,9 +16,8 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
 
 from demo import text
-from demo.backend import EVENTS, LOG, NAME, OWN, Order
+from demo.backend import EVENTS, LOG, NAME, Order
 from demo.hub_worker import INPUTS, OUTPUTS
-from trainer.settings import Settings
 
 SPACE_FOLDER = "/home/user/app"
 """Where a Space's image holds the repository."""
@@ -108,7 +107,13 @@ class HubBackend:
             task = {
                 "repo": self._settings.repo,
                 "path": path,
-                "arguments": _arguments(order.settings),
+                "arguments": [
+                    *order.settings.arguments(),
+                    "--name",
+                    NAME,
+                    "--summary-every-s",
+                    "1",
+                ],
                 "inputs": bool(inputs),
             }
             job = self._api.run_job(
@@ -196,15 +201,10 @@ class HubProcess:
                 Path(fetched).rename(self._folder / f"{NAME}{suffix}")
 
 
-def _arguments(settings: Settings) -> list[str]:
-    return [*settings.arguments(), "--name", NAME, "--summary-every-s", "1"]
-
-
 def _list_inputs(order: Order, path: str) -> Iterator[CommitOperationAdd]:
     """The visitor's pictures and the earlier job's weights, as additions to the repository."""
-    files = list(order.own.glob("*/*")) if order.own else []
-    for file in files:
-        inside = f"{OWN}/{file.relative_to(order.folder / OWN).as_posix()}"
+    for file in order.own.glob("*/*") if order.own else ():
+        inside = file.relative_to(order.folder).as_posix()
         yield CommitOperationAdd(f"{path}/{INPUTS}/{inside}", file)
     if order.start is not None:
         yield CommitOperationAdd(f"{path}/{INPUTS}/{order.start.name}", order.start)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from demo import text
-from demo.backend import LOG, NAME, OWN, Order
+from demo.backend import LOG, NAME, Order
 from trainer.data import is_full_data_at_hand
 
 NICENESS = 5
@@ -22,8 +22,6 @@ NICENESS = 5
 335 to 1024, `sched_prio_to_weight`)."""
 GRACE_S = 5.0
 """From asking a process to end to making it."""
-
-
 SUMMARY_EVERY_S = 0.5
 """Between two words of a job on how far it is."""
 
@@ -85,14 +83,13 @@ class LocalBackend:
     waiting_s = 0.0
     seconds_a_day = math.inf
 
-    def __init__(self, checkpoints: Path, threads: int | None = None) -> None:
+    def __init__(self, checkpoints: Path) -> None:
         """
         Args:
             checkpoints: folder of the four; only read.
-            threads: of a job; default: half of the cores.
         """
         self.full_data = is_full_data_at_hand()
-        self.threads = threads or max(1, (os.cpu_count() or 1) // 2)
+        self.threads = max(1, (os.cpu_count() or 1) // 2)
         self._checkpoints = checkpoints.resolve()
         self._lock = threading.Lock()
         self._spare: subprocess.Popen[bytes] | None = None
@@ -107,7 +104,7 @@ class LocalBackend:
             *([] if self.full_data else ["--sample"]),
             *("--checkpoints", str(self._checkpoints), "--out", str(order.folder)),
             *("--name", NAME, "--summary-every-s", str(SUMMARY_EVERY_S)),
-            *(["--own", str(order.folder / OWN)] if order.own else []),
+            *(["--own", str(order.own)] if order.own else []),
         ]
         with self._lock:
             process = self._take_spare() or self._spawn()

@@ -4,13 +4,14 @@ The folder is `QUARTET_CACHE`, else `$XDG_CACHE_HOME/quartet`, else `~/.cache/qu
 """
 
 import contextlib
-import hashlib
 import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from trainer.hashing import hash_tensors
 
 
 def cache_path(name: str) -> Path:
@@ -51,11 +52,3 @@ def read_cache(name: str) -> dict[str, Tensor] | None:
     except (OSError, SafetensorError):
         return None
     return tensors if hash_tensors(tensors) == recorded else None
-
-
-def hash_tensors(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over the contents, in the order of the names."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        total.update(tensors[name].contiguous().numpy().data.cast("B"))
-    return total.hexdigest()

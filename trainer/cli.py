@@ -23,12 +23,12 @@ from trainer.events import Event, EventLog, OnEvent
 from trainer.figures import stored_logits
 from trainer.finetune import (
     choose_images,
-    hash_images,
     load_start,
     mix_in,
     read_own_pictures,
     read_start_recipe,
 )
+from trainer.hashing import hash_tensors
 from trainer.model import BackboneError, load_backbone
 from trainer.picture import PictureError, decode_picture, to_pixels
 from trainer.predict import Quartet
@@ -154,7 +154,9 @@ def finetune(options: argparse.Namespace) -> int:
         "start": start.name,
         "start_sha256": start.sha256,
         "settings": {**settings.as_dict(), "start": start.name},
-        "own_pictures": None if own is None else {"count": len(own), "sha256": hash_images(own)},
+        "own_pictures": None
+        if own is None
+        else {"count": len(own), "sha256": hash_tensors(vars(own))},
         "threads": torch.get_num_threads(),
     }
     placement = Placement(

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from trainer.augment import EpochPlan, augment, normalise
-from trainer.cache import hash_tensors, read_cache, write_cache
+from trainer.cache import read_cache, write_cache
 from trainer.data import Split
 from trainer.distributed import World
+from trainer.hashing import hash_tensors
 from trainer.model import compute_features, set_training_mode
 from trainer.recipe import Recipe
 from trainer.resnet import is_head

@@ -5,7 +5,6 @@ Everything follows from the arguments and the seed, so a run can be repeated to 
 """
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +110,3 @@ def mix_in(train: Split, own: Split, repeats: int) -> Split:
         torch.cat([train.images, own.images.repeat(repeats, 1, 1, 1)]),
         torch.cat([train.labels, own.labels.repeat(repeats)]),
     )
-
-
-def hash_images(split: Split) -> str:
-    """SHA-256 over a split's pixels and labels."""
-    total = hashlib.sha256(split.images.contiguous().numpy().tobytes())
-    total.update(split.labels.numpy().tobytes())
-    return total.hexdigest()

@@ -1,6 +1,5 @@
 """The four models side by side: `Quartet.classify`."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from trainer.augment import normalise
 from trainer.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from trainer.hashing import hash_tensors
 from trainer.recipe import RECIPE_NAMES
 from trainer.resnet import FoldedBackbone, is_head
 
@@ -90,17 +90,9 @@ class Quartet:
     def _add(self, checkpoint: Checkpoint) -> None:
         """Adds a model, or only its last layer where another brought the same backbone."""
         weights, image_px = checkpoint.weights, checkpoint.record["recipe"]["image_px"]
-        key = f"{image_px} {_hash_backbone(weights)}"
+        backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
+        key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
             self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
-
-
-def _hash_backbone(weights: dict[str, Tensor]) -> str:
-    """SHA-256 over all but the last layer."""
-    total = hashlib.sha256()
-    for name in sorted(weights):
-        if not is_head(name):
-            total.update(weights[name].contiguous().numpy().tobytes())
-    return total.hexdigest()

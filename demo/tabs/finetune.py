@@ -31,8 +31,6 @@ FIELDS = (
     "beta2", "weight_decay", "batch_size", "emphasised", "augment", "seed",
 )  # fmt: skip
 """The form's fields, in the order of its components."""
-
-
 TEACHING: dict[str, Any] = {"trained": "last_layer", "epochs": 3, "images": 500}
 """Settings of the preset for pictures of one's own: few other images, so that they count."""
 

@@ -72,9 +72,9 @@ def wait_for(jobs: Jobs, job: Job, token: str, *states: str) -> Job:
     return now()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Waits for what only a file or the process table tells."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -1,7 +1,5 @@
 """The launched app under load while one of its own fine-tuning jobs runs."""
 
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from demo.backend import EVENTS, NAME
 from demo.gallery import EXAMPLES_DIR
 from demo.store import DONE, ENDED, RUNNING, JobStore, create_token
 from tests.app import Refused, RunningApp, running_app
+from tests.integration.test_jobs import wait_until
 from trainer.checkpoint import load_checkpoint
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
 from trainer.settings import Settings
@@ -40,11 +39,13 @@ def test_calls_at_once_and_a_job_do_each_other_no_harm(
     with running_app() as app:
         content = (EXAMPLES_DIR / "cat-test.png").read_bytes()
         alone = shares(app.classify(content))
-        wait_until(lambda: any(isinstance(event, StepSummary) for event in read_events(events)))
+        wait_until(
+            lambda: any(isinstance(event, StepSummary) for event in read_events(events)), PATIENCE_S
+        )
         with ThreadPoolExecutor(CALLS) as pool:
             answers = list(pool.map(lambda _: ask(app, content), range(CALLS)))
         assert state() in (RUNNING, DONE)
-        wait_until(lambda: state() in ENDED)
+        wait_until(lambda: state() in ENDED, PATIENCE_S)
     refusals = [answer for answer in answers if isinstance(answer, str)]
     assert all("queue" in refusal.lower() for refusal in refusals)
     assert len(refusals) < CALLS / 2
@@ -71,11 +72,3 @@ def ask(app: RunningApp, content: bytes) -> list[list[float]] | str:
 def shares(answer: Any) -> list[list[float]]:
     """Probabilities `(4, 10)` of an answer."""
     return [list(model["probabilities"].values()) for model in answer["models"].values()]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits for what only a file tells."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

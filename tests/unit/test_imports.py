@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = [
-    {"recipe", "palette", "hashing", "cache"},
-    {"events", "metrics", "picture", "resnet", "settings"},
+    {"recipe", "palette", "hashing"},
+    {"cache", "events", "metrics", "picture", "resnet", "settings"},
     {"data", "model", "augment", "distributed", "resources", "stop"},
     {"checkpoint", "examples", "progress", "observations"},
     {"predict", "figures", "run", "plots", "finetune"},
