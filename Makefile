@@ -1,4 +1,4 @@
-# One verb each. Every verb works on a fresh clone with Python 3.10+ and make.
+# One verb each. Every verb works on a fresh clone with Python 3.11+ and make.
 PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
