@@ -1,5 +1,6 @@
 """Figures of merit as pure functions of tensors: `logits (N, 10)`, `labels (N,)`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
