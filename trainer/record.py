@@ -16,7 +16,7 @@ RECORD_FORMAT = 1
 """Version of the record's layout; raised when a reader of the old one would fail."""
 
 T = TypeVar("T")
-Label = Annotated[str, Field(pattern=f"^({'|'.join(CLASSES)})$")]
+ClassLabel = Annotated[str, Field(pattern=f"^({'|'.join(CLASSES)})$")]
 PerClass = Annotated[tuple[T, ...], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
 """A value a class, in label order."""
 Matrix = PerClass[PerClass[int]]
@@ -96,8 +96,8 @@ class Figures(Part):
     loss: float
     confusion: Matrix
     per_class_accuracy: PerClass[float]
-    best_class: Label
-    worst_class: Label
+    best_class: ClassLabel
+    worst_class: ClassLabel
     calibration_error: float
     """See `metrics.calibration_error`."""
 

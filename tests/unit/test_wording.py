@@ -98,7 +98,9 @@ def test_events_tell_their_figures() -> None:
     said = {type(event): wording.describe_event(event) for event in EVERY}
     assert said[StepSummary] == "Step 3: train loss 0.300."
     epoch = build_record().history[0]
-    assert f"validation accuracy {wording.percent(epoch.validation_accuracy)}" in said[EpochFinished]
+    assert (
+        f"validation accuracy {wording.percent(epoch.validation_accuracy)}" in said[EpochFinished]
+    )
     assert wording.describe_event(FAILED) == "Ended early: because."
     resumed = STARTED.model_copy(update={"step": 5})
     assert wording.describe_event(resumed) == "Continues after step 5 of 8."
