@@ -103,8 +103,8 @@ SENTENCES = {
         "batch size {batch_size} exceeds the {images} training images: give a smaller --batch-size."
     ),
     "loss_not_finite": (
-        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}), and the "
-        "weights were not changed by it: try a lower rate or another seed."
+        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}), and "
+        "the weights were not changed by it: try a lower rate or another seed."
     ),
     "folder_locked": (
         "{folder} is in use by {holder}: wait until it has ended, or choose another folder."
