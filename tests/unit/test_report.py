@@ -1,22 +1,26 @@
 """Reports of folders that are not the shipped one."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import CHECKPOINTS
+from tests.conftest import CHECKPOINTS, ROOT
 from tests.records import build_origin, build_record
 from trainer import checkpoint
 from trainer.checkpoint import Predictions, load_predictions, load_record
 from trainer.data import Dataset, load_dataset
 from trainer.errors import CheckpointError
+from trainer.metrics import measure_overlap
 from trainer.model import build_model
 from trainer.recipe import CLASSES, PRESETS
 from trainer.record import DataFacts, Record
 from trainer.report import write_report
+from trainer.report.observations import PAIRS
 from trainer.report.pictures import choose_pictures
+from trainer.wording import p_value
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,22 @@ def test_shared_features_have_their_own_figure(tmp_path: Path, class_folders: Da
     assert "the first epoch makes up 50 % of `adam_frozen`'s time" in text
     assert "a-images/predictions.svg" in text
     assert "`sgd_frozen` (SGD) and `adam_frozen` (Adam) get the very same test images right" in text
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_shipped_report_gives_the_answer_that_the_app_computes(first: str, second: str) -> None:
+    answers = {
+        name: load_predictions(CHECKPOINTS, load_record(CHECKPOINTS, name))
+        for name in (first, second)
+    }
+    predicted = [answers[name].probabilities.argmax(dim=1) for name in (first, second)]
+    overlap = measure_overlap(answers[first].labels, *predicted)
+    conclusions = (ROOT / "docs" / "report.md").read_text().partition("## Conclusions")[2]
+    (line,) = [said for said in conclusions.splitlines() if first in said and second in said][:1]
+    assert p_value(overlap.p_value) in line
+    better = first if overlap.verdict > 0 else second
+    assert ("too close to call" in line) == (overlap.verdict == 0)
+    assert bool(re.search(f"`{better}` .* beats", line)) == (overlap.verdict != 0)
 
 
 def test_folder_without_a_run_says_so(tmp_path: Path) -> None:
