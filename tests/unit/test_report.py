@@ -101,6 +101,7 @@ def test_report_of_one_short_run_of_another_kind(tmp_path: Path) -> None:
     text = (tmp_path / "a.md").read_text()
     assert "| `sgd_full` | AdamW | 0.001" in text
     assert "About preset `finetune`." in text
+    assert "Records of an earlier version" not in text
     assert "None" not in text
     assert "are not at hand, so none is shown" in text
     assert "No resource samples are at hand." in text
@@ -123,6 +124,8 @@ def test_shared_features_have_their_own_figure(tmp_path: Path, class_folders: Da
     assert "| `adam_frozen` | 12 s | not told apart |" in text
     assert "the first epoch makes up 50 % of `adam_frozen`'s time" in text
     assert "a-images/predictions.svg" in text
+    assert "None" not in text
+    assert "nothing" not in text
     assert "`sgd_frozen` (SGD) and `adam_frozen` (Adam) get the very same test images right" in text
 
 

@@ -150,7 +150,7 @@ def _describe_runs(records: Records) -> dict[str, Any]:
         "recipes": [_recipe_row(record) for record in every],
         "times": [_time_row(record) for record in every],
         "shared_features": any(record.features_s is not None for record in every),
-        "hidden_features": join(_tell_hidden_features(every)),
+        "hidden_features": _tell_hidden_features(every),
     }
 
 
@@ -205,14 +205,15 @@ def _time_row(record: Record) -> Row:
     return f"`{record.name}`", duration(record.seconds), features
 
 
-def _tell_hidden_features(records: list[Record]) -> list[str]:
+def _tell_hidden_features(records: list[Record]) -> str:
     """Of frozen runs whose records do not tell shared features apart: how much of the time lies in
-    the first epoch, which holds them in whichever run came first."""
-    return [
+    the first epoch, which holds them in whichever run came first. Empty where all records do."""
+    shares = [
         f"{percent(record.history[0].seconds / record.seconds, 0)} of `{record.name}`'s"
         for record in records
         if record.recipe.frozen and record.features_s is None
     ]
+    return join(shares) if shares else ""
 
 
 def _result_row(record: Record, reference: dict[str, Any]) -> Row:
