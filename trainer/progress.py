@@ -33,8 +33,14 @@ def show_progress(recipes: list[str], console: Console | None = None) -> Iterato
         yield _print_line
         return
     table = LiveTable(recipes)
+
+    def on_event(event: Event) -> None:
+        table(event)
+        if isinstance(event, RunStarted) and event.damaged_states:
+            console.print(f"{event.recipe}: {wording.describe_event(event)}")
+
     with Live(get_renderable=table.render, console=console, refresh_per_second=4):
-        yield table
+        yield on_event
 
 
 def _print_line(event: Event) -> None:
@@ -56,7 +62,7 @@ class LiveTable:
     def render(self) -> Table:
         """The table as it is now. Where it is narrow, bars and names give way, never a figure."""
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("run", overflow="fold")
+        table.add_column("run", overflow="ellipsis")
         table.add_column("progress")
         for title in ("epoch", "loss", "validation", "test", "images/s", "time left"):
             table.add_column(title, justify="right", no_wrap=True)

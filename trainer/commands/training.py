@@ -78,8 +78,10 @@ def train(
                 for recipe in recipes:
                     if resume and (record := trainer.finished(recipe)):
                         show(_tell_finished(record))
-                    else:
-                        trainer.fit(recipe, on_event, stop)
+                        continue
+                    if resume and world.writes and (out / f"{recipe.name}.json").exists():
+                        print(f"{recipe.name}: its checkpoint is damaged and is trained anew.")
+                    trainer.fit(recipe, on_event, stop)
         except Interrupted as interruption:
             print(f"{interruption}: continue with --resume.", file=sys.stderr)
             return 128 + (stop.signal or signal.SIGINT)
