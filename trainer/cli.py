@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parse(arguments: Sequence[str]) -> Callable[[], int]:
+def parse(arguments: Sequence[str]) -> functools.partial[int]:
     """The command that a line asks for, ready to run.
 
     Args:
@@ -74,10 +74,10 @@ def parse(arguments: Sequence[str]) -> Callable[[], int]:
         raise SystemExit(2)
 
     @functools.wraps(command)
-    def keep(**given: Any) -> Callable[[], int]:
+    def keep(**given: Any) -> functools.partial[int]:
         return functools.partial(command, **given)
 
-    run: Callable[[], int] = tyro.cli(
+    run: functools.partial[int] = tyro.cli(
         keep, prog=f"{_PROGRAM} {name}", args=rest, config=MARKERS, registry=FLAGS
     )
     return run
