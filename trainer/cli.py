@@ -11,7 +11,7 @@ import tyro
 import trainer
 from trainer.commands.flags import FLAGS, MARKERS
 from trainer.commands.results import evaluate, predict, report
-from trainer.commands.standby import standby
+from trainer.commands.standby import await_arguments, end_process
 from trainer.commands.training import finetune, train
 from trainer.errors import QuartetError, SettingError
 
@@ -20,9 +20,15 @@ Command = Callable[..., int]
 COMMANDS: dict[str, Command] = {
     command.__name__: command for command in (train, finetune, evaluate, predict, report)
 }
-_UNLISTED: dict[str, Command] = {"standby": standby}
-"""For the app, not for people."""
 _PROGRAM = "python -m trainer"
+
+
+def standby() -> int:
+    """Wait, imported, for a command as a line of JSON, and run it. For the app, not for people."""
+    arguments = await_arguments()
+    if arguments is not None:
+        end_process(main(arguments))
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +72,7 @@ def parse(arguments: Sequence[str]) -> functools.partial[int]:
             a command's help.
     """
     name, *rest = arguments if arguments and arguments[0][:1] != "-" else ["train", *arguments]
-    command = {**COMMANDS, **_UNLISTED}.get(name)
+    command = {**COMMANDS, "standby": standby}.get(name)
     if command is None:
         nearest = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
         hint = f"did you mean {nearest[0]}?" if nearest else f"use {', '.join(COMMANDS)}."

@@ -1,4 +1,4 @@
-"""`standby`: a process that has imported everything, and waits for a command."""
+"""A process that has imported everything, and waits to be told what to do."""
 
 import importlib
 import json
@@ -7,34 +7,38 @@ import signal
 import sys
 import threading
 
-_NEEDED = ("trainer.engine", "trainer.finetune", "trainer.device", "trainer.progress")
+_NEEDED = ("trainer.engine", "trainer.finetune", "trainer.device")
 """What `finetune` imports when it runs."""
 
 
-def standby() -> int:
-    """Wait, imported, for a command as a line of JSON, and run it.
+def await_arguments() -> list[str] | None:
+    """Waits for a command as one line of JSON on the standard input.
 
-    The line holds the command's `arguments`, and the `log` file that takes its output. The process
-    ends when its input does, so that no run outlives who asked.
+    The line holds the command's `arguments`, and the `log` file that takes all output from here on.
+    When the input ends the process is told to stop, so that no run outlives who asked.
 
-    Example: python -m trainer standby < FILE
+    Returns:
+        The arguments, or None where the input ended without any.
     """
-    from trainer.cli import main
-
     for name in _NEEDED:
         importlib.import_module(name)
     line = sys.stdin.readline()
     if not line:
-        return 0
+        return None
     asked = json.loads(line)
     with open(asked["log"], "ab", buffering=0) as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
     threading.Thread(target=_end_with_input, daemon=True).start()
-    status = main(asked["arguments"])
+    arguments: list[str] = asked["arguments"]
+    return arguments
+
+
+def end_process(status: int) -> None:
+    """Ends without unloading torch, which takes time; nothing is left to close."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # unloading torch takes time, and nothing is left to close
+    os._exit(status)
 
 
 def _end_with_input() -> None:
