@@ -199,7 +199,7 @@ def few(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[str 
     return "train", *COMMON, "--data", folder
 
 
-LONG = ("--only", "sgd_full", "--epochs", "2", "--batch-size", "30", "--save-every-s", "0.5")
+LONG = ("--only", "sgd_full", "--epochs", "2", "--batch-size", "30")
 
 
 @contextlib.contextmanager
@@ -316,7 +316,7 @@ def test_killed_run_resumes_to_the_same_bits_and_keeps_others_off_its_folder(
     uninterrupted: Path, run_here: Run, few: tuple[str | Path, ...], tmp_path: Path
 ) -> None:
     resume = (*few, *LONG, "--out", tmp_path, "--resume")
-    with training(*few, *LONG, "--out", tmp_path) as process:
+    with training(*few, *LONG, "--save-every-s", "0", "--out", tmp_path) as process:
         await_line(process, "Epoch 1 of 2")
         process.send_signal(signal.SIGSTOP)
         second = run_here(*resume)
