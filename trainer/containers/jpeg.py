@@ -2,7 +2,7 @@
 
 import re
 
-from trainer.containers.limits import MAX_MEGAPIXELS, MAX_SCANS, check_size, refuse, refuse_metadata
+from trainer.containers.limits import MAX_MEGAPIXELS, MAX_SCANS, check_size, refuse
 from trainer.containers.walk import Contents, Walk
 from trainer.errors import PictureError
 
@@ -61,7 +61,7 @@ def read_jpeg(content: bytes) -> Contents:
         if in_scan:
             scans += 1
             if scans > MAX_SCANS:
-                raise PictureError("picture_too_many_scans", most=MAX_SCANS)
+                raise PictureError("picture_too_many_scans", most_scans=MAX_SCANS)
             if not framed:
                 refuse()
         elif code in _FRAMES:
