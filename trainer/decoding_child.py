@@ -30,6 +30,7 @@ without subsampling adds 381 MB, the worst of what the limits of pixels allow.""
 NICENESS = 3
 """Between the app (0) and its jobs (5): a picture built to cost leaves the app the processor."""
 OPEN_FILES = 3
+"""Standard input, output and error."""
 
 REQUEST = struct.Struct("<BBBHI")
 """Index in `FORMATS`, orientation, index in `CROPS`, side in pixels, bytes of the file."""
@@ -44,28 +45,27 @@ CODES = (
 """What became of a picture; the first: it is decoded."""
 
 
-def serve() -> None:
+def serve(timeout_s: float, memory_bytes: int) -> None:
     """Answers requests until the socket closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
-    with socket.socket(fileno=os.dup(0)) as channel, channel.makefile("rb") as requests:
+    with socket.socket(fileno=0) as channel, channel.makefile("rb") as requests:
         _warm_up()
-        _limit()
+        _limit(memory_bytes)
         channel.sendall(READY)
         while header := requests.read(REQUEST.size):
             kind, orientation, crop, side, count = REQUEST.unpack(header)
-            content = requests.read(count)
             # Should nobody wait any more, the kernel ends what never ends.
-            signal.alarm(2 * TIMEOUT_S)
-            contents = Contents(FORMATS[kind], orientation, [content])
-            code, pixels = _decode(contents, CROPS[crop], side)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 2 * timeout_s)
+            code, pixels = _decode(FORMATS[kind], orientation, requests.read(count), crop, side)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             channel.sendall(ANSWER.pack(CODES.index(code), len(pixels)) + pixels)
 
 
-def _decode(contents: Contents, crop: Crop, side: int) -> tuple[str, bytes]:
+def _decode(kind: str, orientation: int, file: bytes, crop: int, side: int) -> tuple[str, bytes]:
     """The answer's code and pixels."""
+    contents, cut = Contents(kind, orientation, [file]), CROPS[crop]
     try:
-        return "", cut_square(render_picture(contents, side), crop, side).tobytes()
+        return "", cut_square(render_picture(contents, side), cut, side).tobytes()
     except PictureError as error:
         return error.code, b""
     except MemoryError:
@@ -79,22 +79,22 @@ def _warm_up() -> None:
     for kind in FORMATS:
         content = io.BytesIO()
         picture.convert("RGB" if kind in ("JPEG", "BMP") else "RGBA").save(content, kind)
-        for crop in CROPS:
-            _decode(Contents(kind, 1, [content.getvalue()]), crop, 1)
+        for crop in range(len(CROPS)):
+            _decode(kind, 1, content.getvalue(), crop, 1)
 
 
-def _limit() -> None:
+def _limit(memory_bytes: int) -> None:
     """Takes from this process what decoding a picture does not need."""
     os.nice(NICENESS)
     limits = {
-        resource.RLIMIT_NOFILE: OPEN_FILES + 1,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
     }
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + MEMORY_BYTES
+        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + memory_bytes
     for limit, most in limits.items():
         with contextlib.suppress(ValueError):  # one above a limit that is already lower
             resource.setrlimit(limit, (most, most))

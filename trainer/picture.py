@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image, ImageOps
 
 from trainer.containers import Contents, inspect_file
-from trainer.containers.limits import MAX_MEGAPIXELS, check_size, refuse
+from trainer.containers.limits import LIMITS, MAX_BYTES, MAX_MEGAPIXELS, check_size, not_whole
 from trainer.errors import PictureError
 
 if TYPE_CHECKING:
     import numpy as np
+
+__all__ = [
+    "LIMITS", "MAX_BYTES", "SQUARE_PX", "Crop", "cut_square", "decode_picture", "render_picture",
+    "to_pixels",
+]  # fmt: skip
 
 SQUARE_PX = 32
 """Side of the square that the models are handed."""
@@ -38,17 +43,20 @@ _TURNS = {
 """EXIF orientation to what sets the picture upright (Exif 2.32, tag 0112)."""
 
 
-def decode_picture(content: bytes) -> Image.Image:
+def decode_picture(content: bytes, side: int = SQUARE_PX) -> Image.Image:
     """Decodes a picture of our own, in this process, to upright 8-bit RGB.
 
     Transparency is composited on white. The format is told by content. A large JPEG comes at a
     reduced scale (`DRAFT_FACTOR`). EXIF's orientation is applied, a broken EXIF ignored; of an
     animation the first frame is taken; 16-bit grey is scaled to 8.
 
+    Args:
+        side: of the square that will be cut, in pixels.
+
     Raises:
         PictureError: empty, too large, of another format, truncated, damaged, or built to cost.
     """
-    return render_picture(inspect_file(content))
+    return render_picture(inspect_file(content), side)
 
 
 def render_picture(contents: Contents, side: int = SQUARE_PX) -> Image.Image:
@@ -74,8 +82,8 @@ def render_picture(contents: Contents, side: int = SQUARE_PX) -> Image.Image:
                 return _to_rgb(image if turn is None else image.transpose(turn))
     except (PictureError, MemoryError):
         raise
-    except Exception:  # decoders raise OSError, ValueError, SyntaxError and others
-        refuse()
+    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError and others
+        raise not_whole() from error
 
 
 def cut_square(picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_PX) -> Image.Image:
@@ -94,9 +102,7 @@ def cut_square(picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_P
     return ImageOps.pad(picture, (side, side), resample, color="white")
 
 
-def to_pixels(
-    picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_PX
-) -> "np.ndarray":
+def to_pixels(picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_PX) -> "np.ndarray":
     """The pixels of `cut_square`, `(3, side, side)` uint8."""
     import numpy as np
 

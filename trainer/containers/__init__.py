@@ -8,7 +8,7 @@ decoder parses it; of EXIF the orientation alone is read. Files built to cost ar
 from collections.abc import Callable
 
 from trainer.containers.jpeg import read_jpeg
-from trainer.containers.limits import check_length, refuse
+from trainer.containers.limits import check_length, not_whole
 from trainer.containers.others import read_bmp, read_gif, read_png, read_webp
 from trainer.containers.walk import Contents
 from trainer.errors import PictureError
@@ -38,4 +38,4 @@ def inspect_file(content: bytes) -> Contents:
     for magic, read in _READERS.items():
         if content.startswith(magic):
             return read(content)
-    refuse()
+    raise not_whole()

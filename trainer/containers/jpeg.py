@@ -2,7 +2,7 @@
 
 import re
 
-from trainer.containers.limits import MAX_MEGAPIXELS, MAX_SCANS, check_size, refuse
+from trainer.containers.limits import MAX_MEGAPIXELS, MAX_SCANS, check_size, not_whole
 from trainer.containers.walk import Contents, Walk
 from trainer.errors import PictureError
 
@@ -32,7 +32,7 @@ def read_jpeg(content: bytes) -> Contents:
         start = _find_marker(content, position, in_scan)
         if start < 0:
             if not in_scan:
-                refuse()
+                raise not_whole()
             walk.keep(position, len(content))  # the decoder knows whether it is whole
             return walk.finish()
         code_at = _FILL.match(content, start).end()  # type: ignore[union-attr]
@@ -48,7 +48,7 @@ def read_jpeg(content: bytes) -> Contents:
         position = code_at + 1
         if code == _EOI:
             if not scans:
-                refuse()
+                raise not_whole()
             walk.keep(marker, position)
             return walk.finish()
         if code in _ALONE:
@@ -63,10 +63,10 @@ def read_jpeg(content: bytes) -> Contents:
             if scans > MAX_SCANS:
                 raise PictureError("picture_too_many_scans", most_scans=MAX_SCANS)
             if not framed:
-                refuse()
+                raise not_whole()
         elif code in _FRAMES:
             if framed:
-                refuse()
+                raise not_whole()
             framed = True
             height, width = walk.number(code_at + 4, 2, "big"), walk.number(code_at + 6, 2, "big")
             check_size(width, height, MAX_MEGAPIXELS["JPEG"])

@@ -1,11 +1,9 @@
 """What a picture may cost: each limit once, and the refusals that name it."""
 
-from typing import NoReturn
-
 from trainer.errors import PictureError
 
 MAX_BYTES = 20 * 1024 * 1024
-MAX_MEGAPIXELS = {"JPEG": 50, "PNG": 16, "WEBP": 16, "GIF": 16, "BMP": 16}
+MAX_MEGAPIXELS = {"JPEG": 50, "PNG": 20, "WEBP": 20, "GIF": 20, "BMP": 20}
 """50: above any phone's 48-megapixel picture. A JPEG is decoded at a reduced scale; the others
 cannot be, and take 20 bytes a pixel and more while they are."""
 MAX_RLE_MEGAPIXELS = 4
@@ -43,26 +41,18 @@ def check_size(width: int, height: int, most_megapixels: int) -> None:
         PictureError: `picture_too_many_pixels`, `picture_too_long`, `picture_not_whole`.
     """
     if width < 1 or height < 1:
-        refuse()
+        raise not_whole()
     if width * height > most_megapixels * 1_000_000:
         raise PictureError("picture_too_many_pixels", most_megapixels=most_megapixels)
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise PictureError("picture_too_long", most_aspect=MAX_ASPECT)
 
 
-def refuse() -> NoReturn:
-    """Refuses what is no whole picture.
-
-    Raises:
-        PictureError: `picture_not_whole`.
-    """
-    raise PictureError("picture_not_whole", formats=FORMAT_NAMES)
+def not_whole() -> PictureError:
+    """The error of what is no whole picture."""
+    return PictureError("picture_not_whole", formats=FORMAT_NAMES)
 
 
-def refuse_metadata() -> NoReturn:
-    """Refuses a file that holds too much beside its pixels.
-
-    Raises:
-        PictureError: `picture_too_much_metadata`.
-    """
-    raise PictureError("picture_too_much_metadata", most_kb=MAX_METADATA // 1024)
+def too_much_metadata() -> PictureError:
+    """The error of a file that holds too much beside its pixels."""
+    return PictureError("picture_too_much_metadata", most_kb=MAX_METADATA // 1024)

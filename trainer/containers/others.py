@@ -5,8 +5,8 @@ from trainer.containers.limits import (
     MAX_MEGAPIXELS,
     MAX_RLE_MEGAPIXELS,
     check_size,
-    refuse,
-    refuse_metadata,
+    not_whole,
+    too_much_metadata,
 )
 from trainer.containers.walk import Contents, Walk
 
@@ -31,7 +31,7 @@ def read_png(content: bytes) -> Contents:
         end = body + walk.number(position, 4, "big") + 4
         walk.check_end(end)
         if (position == 8) != (kind == b"IHDR"):
-            refuse()
+            raise not_whole()
         if kind == b"IHDR":
             width, height = walk.number(body, 4, "big"), walk.number(body + 4, 4, "big")
             check_size(width, height, MAX_MEGAPIXELS["PNG"])
@@ -45,7 +45,7 @@ def read_png(content: bytes) -> Contents:
             walk.turn(body, end - 4)
         if kind == b"IEND":
             if not pixels:
-                refuse()
+                raise not_whole()
             return walk.finish()
         position = end
 
@@ -63,22 +63,22 @@ def read_webp(content: bytes) -> Contents:
     stop = 8 + walk.number(4, 4, "little")
     walk.check_end(stop)
     if content[8:12] != b"WEBP":
-        refuse()
-    position, kept, complete = 12, bytearray(), False
+        raise not_whole()
+    view, kept = memoryview(content), list[bytes | memoryview]()
+    position, complete = 12, False
     while position + 8 <= stop:
         walk.count_block()
         kind, body = content[position : position + 4], position + 8
         end = body + walk.number(position + 4, 4, "little")
         walk.check_end(end)
-        chunk = slice(position, end)
         if position == 12:
             check_size(*_read_canvas(walk, kind, body), MAX_MEGAPIXELS["WEBP"])
         if kind == b"VP8X" and position == 12:
             flags = content[body] & (_ANIMATION | _ALPHA)
-            kept += content[position:body] + bytes([flags]) + content[body + 1 : end]
+            kept += [view[position:body], bytes([flags]), view[body + 1 : end]]
         elif kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"):
             if not complete:
-                kept += content[chunk] + bytes(len(content[chunk]) % 2)
+                kept += [view[position:end], bytes((end - position) % 2)]
             complete = complete or kind in (b"VP8 ", b"VP8L", b"ANMF")
         elif kind != b"ICCP":
             walk.leave_out(end - position)
@@ -86,8 +86,9 @@ def read_webp(content: bytes) -> Contents:
                 walk.turn(body, end)
         position = end + (end - position) % 2
     if not complete:
-        refuse()
-    walk.add(b"RIFF" + (4 + len(kept)).to_bytes(4, "little") + b"WEBP" + kept)
+        raise not_whole()
+    length = len(b"WEBP") + sum(map(len, kept))
+    walk.contents.parts = [b"RIFF" + length.to_bytes(4, "little") + b"WEBP", *kept]
     return walk.finish()
 
 
@@ -102,7 +103,7 @@ def _read_canvas(walk: Walk, kind: bytes, body: int) -> tuple[int, int]:
     if kind == b"VP8L":
         bits = walk.number(body + 1, 4, "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    refuse()
+    raise not_whole()
 
 
 def read_gif(content: bytes) -> Contents:
@@ -130,7 +131,7 @@ def read_gif(content: bytes) -> Contents:
             position = end
             continue
         if kind != 0x2C:
-            refuse()
+            raise not_whole()
         left, top, wide, high = (
             walk.number(position + offset, 2, "little") for offset in (1, 3, 5, 7)
         )
@@ -149,12 +150,12 @@ def _skip_blocks(content: bytes, position: int) -> int:
     """Where the sub-blocks that begin at `position` end."""
     for _ in range(MAX_BLOCKS):
         if position >= len(content):
-            refuse()
+            raise not_whole()
         size = content[position]
         position += 1 + size
         if not size:
             return position
-    refuse_metadata()
+    raise too_much_metadata()
 
 
 def read_bmp(content: bytes) -> Contents:

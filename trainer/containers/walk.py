@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.containers.limits import MAX_BLOCKS, MAX_METADATA, refuse, refuse_metadata
+from trainer.containers.limits import MAX_BLOCKS, MAX_METADATA, not_whole, too_much_metadata
 
 _ORIENTATION = 0x0112
 _TYPE_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
@@ -52,13 +52,13 @@ class Walk:
         """Counts bytes of metadata."""
         self._left_out += count
         if self._left_out > MAX_METADATA:
-            refuse_metadata()
+            raise too_much_metadata()
 
     def count_block(self) -> None:
         """Counts a part of the file's structure."""
         self._blocks += 1
         if self._blocks > MAX_BLOCKS:
-            refuse_metadata()
+            raise too_much_metadata()
 
     def number(self, start: int, count: int, order: Literal["big", "little"]) -> int:
         """The unsigned number in `count` bytes."""
@@ -68,7 +68,7 @@ class Walk:
     def check_end(self, end: int) -> None:
         """Refuses a file that ends before `end`."""
         if end > len(self.content):
-            refuse()
+            raise not_whole()
 
     def turn(self, start: int, end: int) -> None:
         """Takes the orientation from the EXIF that lies there."""
@@ -114,5 +114,5 @@ def read_orientation(exif: bytes) -> int:
         if (tag, kind, count) == (_ORIENTATION, 3, 1) and 1 <= number(entry + 8, 2) <= 8:
             orientation = number(entry + 8, 2)
     if claimed > len(exif):
-        refuse_metadata()
+        raise too_much_metadata()
     return orientation
