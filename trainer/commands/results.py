@@ -88,7 +88,7 @@ def predict(
     """
     import torch
 
-    from trainer.picture import decode_picture, to_pixels
+    from trainer.decoding import shared_decoder
     from trainer.predict import Quartet
 
     quartet = Quartet(checkpoints)
@@ -98,7 +98,7 @@ def predict(
     status = 0
     for path in images:
         try:
-            pixels = to_pixels(decode_picture(path.read_bytes()), crop)
+            pixels = shared_decoder().decode(path.read_bytes(), crop)
         except (PictureError, OSError) as error:
             print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             status = 1
