@@ -1,6 +1,7 @@
 """What jobs survive that befalls the app around them: its disk, its store, its backend."""
 
 import math
+import re
 import resource
 import sqlite3
 import threading
@@ -17,7 +18,7 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.local import LocalBackend, ProcessGroup
 from demo.jobs.refusal import Refused
-from demo.jobs.runner import hide_paths
+from demo.jobs.runner import find_code, hide_paths
 from demo.jobs.store import DONE, ENDED, FAILED, RUNNING, create_token
 from tests.conftest import CHECKPOINTS
 from tests.integration.test_jobs import (
@@ -31,6 +32,7 @@ from tests.integration.test_jobs import (
 )
 from tests.pictures import encode
 from trainer.checkpoint import load_checkpoint
+from trainer.errors import SENTENCES, QuartetError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,6 +64,29 @@ def picture(shade: int) -> bytes:
     return encode(Image.new("RGB", (32, 32), (shade, 0, 0)), "PNG")
 
 
+class OddBackend(LocalBackend):
+    """This machine, but for its first starts, and for so many seconds a day, whose number comes
+    over a slow network."""
+
+    def __init__(self, *faults: Exception, seconds: float = math.inf) -> None:
+        super().__init__(CHECKPOINTS)
+        self.faults = list(faults)
+        self.answer, self.asked = threading.Event(), threading.Event()
+        self.answer.set()
+        self._seconds = seconds
+
+    @property
+    def seconds_a_day(self) -> float:  # type: ignore[override]
+        self.asked.set()
+        self.answer.wait()
+        return self._seconds
+
+    def start(self, order: Order) -> ProcessGroup:
+        if self.faults:
+            raise self.faults.pop(0)
+        return super().start(order)
+
+
 def test_job_learns_from_the_pictures_that_were_named(jobs: Jobs) -> None:
     token = create_token()
     for shade, label in ((1, "cat"), (2, "dog"), (3, "cat")):
@@ -71,7 +96,7 @@ def test_job_learns_from_the_pictures_that_were_named(jobs: Jobs) -> None:
     jobs.pictures.clear(token)  # the job has its own
     with pytest.raises(Refused, match="no longer here"):
         jobs.start(QUICK, token, ids)
-    assert jobs.of_owner(token) == [job]
+    assert [one.id for one in jobs.of_owner(token)] == [job.id]
     assert "--own" in jobs.command(job)
     ended = wait_for(jobs, job, token, *ENDED)
     assert (ended.state, ended.reason) == (DONE, "")
@@ -128,26 +153,13 @@ def test_store_that_is_held_stops_neither_this_job_nor_the_next(
     assert states == [(DONE,), (DONE,)]
 
 
-class FaultyBackend(LocalBackend):
-    """This machine, but for the first starts."""
-
-    def __init__(self, *faults: Exception) -> None:
-        super().__init__(CHECKPOINTS)
-        self.faults = list(faults)
-
-    def start(self, order: Order) -> ProcessGroup:
-        if self.faults:
-            raise self.faults.pop(0)
-        return super().start(order)
-
-
 def test_whatever_a_start_meets_the_next_job_runs(tmp_path: Path) -> None:
     faults = (
         OSError(28, "No space left on device", str(tmp_path)),
         sqlite3.OperationalError("disk I/O error"),
         RuntimeError(f"nobody thought of {tmp_path}"),
     )
-    jobs = Jobs(tmp_path, CHECKPOINTS, Limits(queued_of_owner=9), FaultyBackend(*faults))
+    jobs = Jobs(tmp_path, CHECKPOINTS, Limits(queued_of_owner=9), OddBackend(*faults))
     try:
         token = create_token()
         failed = [jobs.start(QUICK, token) for _ in faults]
@@ -158,7 +170,7 @@ def test_whatever_a_start_meets_the_next_job_runs(tmp_path: Path) -> None:
             assert ended.reason.endswith(".")
             assert str(tmp_path) not in ended.reason
         assert "No space left on device" in jobs.of_owner(token)[-1].reason
-        assert wait_for(jobs, last, token, *ENDED).state == DONE
+        assert wait_for(jobs, last, token, RUNNING, *ENDED).state == RUNNING
     finally:
         jobs.close()
 
@@ -180,7 +192,7 @@ def test_damaged_store_and_rows_of_another_version_do_not_keep_the_app_from_star
         assert (found.state, found.reason) == (FAILED, words.OTHER_VERSION)
         assert jobs.command(found) == ""
         assert jobs.estimate(QUICK, 1000, 0).fits
-        assert wait_for(jobs, fine, token, *ENDED).state == DONE
+        assert wait_for(jobs, fine, token, RUNNING, *ENDED).state == RUNNING
 
 
 def test_what_a_killed_app_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
@@ -246,25 +258,8 @@ def test_orphan_is_ended_only_if_it_is_that_very_process(jobs: Jobs) -> None:
     jobs.delete(job.id, token)
 
 
-class PricedBackend(LocalBackend):
-    """This machine, for so many seconds a day, whose number comes over a slow network."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(CHECKPOINTS)
-        self.answer = threading.Event()
-        self.answer.set()
-        self.asked = threading.Event()
-        self._seconds = seconds
-
-    @property
-    def seconds_a_day(self) -> float:  # type: ignore[override]
-        self.asked.set()
-        self.answer.wait()
-        return self._seconds
-
-
 def test_nobody_waits_for_the_prices_but_who_starts(tmp_path: Path) -> None:
-    backend = PricedBackend(math.inf)
+    backend = OddBackend()
     jobs = Jobs(tmp_path, CHECKPOINTS, Limits(running=0), backend)
     try:
         mine, theirs = create_token(), create_token()
@@ -287,15 +282,14 @@ def test_nobody_waits_for_the_prices_but_who_starts(tmp_path: Path) -> None:
 
 
 def test_deleted_jobs_are_paid_for_too(tmp_path: Path) -> None:
-    token = create_token()
-    jobs = Jobs(tmp_path, CHECKPOINTS, Limits(wall_s=100), PricedBackend(200.0))
+    token, backend = create_token(), OddBackend(OSError(5, "of no matter"), seconds=200)
+    jobs = Jobs(tmp_path, CHECKPOINTS, Limits(wall_s=100), backend)
     try:
         job = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
         jobs.delete(job.id, token)
-        waiting = jobs.start(ENDLESS, token)
+        jobs.start(ENDLESS, token)
         with pytest.raises(Refused, match="used up"):
             jobs.start(QUICK, token)
-        jobs.delete(waiting.id, token)
     finally:
         jobs.close()
 
@@ -310,3 +304,11 @@ def test_deleted_jobs_are_paid_for_too(tmp_path: Path) -> None:
 )
 def test_paths_are_no_part_of_a_reason(said: str, shown: str) -> None:
     assert hide_paths(said) == shown
+
+
+@pytest.mark.parametrize("code", ["batch_too_large", "data_no_folder", "loss_not_finite"])
+def test_sentence_of_a_fault_is_known_again(code: str) -> None:
+    facts = re.findall(r"\{(\w+)", SENTENCES[code])
+    error = QuartetError(code, **{name: 7 if name in ("learning_rate",) else "7" for name in facts})
+    assert find_code(str(error)) == code
+    assert find_code("No space left on device (/x): free some space.") is None

@@ -365,7 +365,7 @@ def test_jobs_of_a_killed_app_end_and_its_queue_goes_on(tmp_path: Path, hung: bo
         else:  # told to end by the end of its input, it saved its model
             assert (left.state, left.reason) == (STOPPED, words.RESTARTED_KEPT)
             assert jobs.has_model(left)
-        assert wait_for(jobs, waiting, token, *ENDED).state == DONE
+        assert wait_for(jobs, waiting, token, RUNNING, *ENDED).state == RUNNING
 
 
 def test_thirty_visitors_at_once_are_queued_or_told(tmp_path: Path) -> None:
@@ -407,14 +407,14 @@ def test_ended_jobs_are_swept_on_a_quiet_server(tmp_path: Path) -> None:
     token = create_token()
     with open_jobs(tmp_path, kept_s=0, sweep_every_s=0.1) as jobs:
         job = jobs.start(QUICK, token)
-        wait_until(lambda: jobs.find(job.id, token) is None)
-        assert not jobs.folder(job).exists()
+        wait_until(lambda: not jobs.folder(job).exists())
+        assert jobs.find(job.id, token) is None
 
 
 def test_second_app_on_a_home_is_told_who_holds_it(tmp_path: Path) -> None:
     token = create_token()
     with open_jobs(tmp_path) as jobs:
-        job = started(jobs, ENDLESS, token)
+        job = running(jobs, ENDLESS, token)
         with pytest.raises(QuartetError, match=str(os.getpid())), open_jobs(tmp_path):
             pass
         assert jobs.find(job.id, token) == job
