@@ -111,7 +111,8 @@ class Queue:
             with self.changed:
                 self._wishes.pop(job.id, None)
                 self._end(job, verdict, time.monotonic() - started_s)
-            self._backend.prepare()
+            with contextlib.suppress(Exception):  # the next start is slower then
+                self._backend.prepare()
 
     def _run(self, job: Job) -> Verdict:
         def wish() -> Wish | None:

@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from demo.jobs.estimate import Pace, estimate
+from demo.jobs.estimate import Pace, estimate, measure_pace
 from demo.jobs.progress import MATRICES, POINTS, SAID, Progress, Readers, Thinned
-from trainer.events import EpochFinished, Event, EventLog, RunFailed, StartEvaluated, StepSummary
+from trainer.events import (
+    EpochFinished,
+    Event,
+    EventLog,
+    RunFailed,
+    RunFinished,
+    StartEvaluated,
+    StepSummary,
+)
 from trainer.recipe import JobSettings
 
 CONFUSION = ((1,) * 10,) * 10
@@ -24,7 +32,7 @@ def epoch(number: int, time_s: float = 0.0) -> EpochFinished:
     return EpochFinished(
         recipe="r", time_s=time_s, epoch=number, epochs=1000, train_loss=1.0, train_accuracy=0.5,
         validation_loss=1.0, validation_accuracy=number / 1000, test_loss=1.0, test_accuracy=0.5,
-        learning_rate=0.1, train_s=1.0, seconds=2.0, validation_confusion=CONFUSION,
+        learning_rate=0.1, train_s=1.0, seconds=6.0, validation_confusion=CONFUSION,
     )  # fmt: skip
 
 
@@ -89,6 +97,16 @@ def test_time_of_measuring_and_the_failure_are_told(tmp_path: Path) -> None:
     assert progress.evaluation_s == 3.5
     assert progress.failure
     assert progress.failure.reason == "no"
+    assert measure_pace(progress) is None
+
+
+def test_pace_is_that_of_a_run_that_saved_its_model_whatever_the_clock_did(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    finished = RunFinished(
+        recipe="r", test_accuracy=0.5, test_loss=1.0, train_s=1.0, seconds=9.0, checkpoint="c"
+    )
+    write(path, summary(10, time_s=100.0), epoch(1, time_s=1e9), finished)
+    assert measure_pace(Readers().read(path)) == Pace(100.0, 5.0, 3.0)
 
 
 def test_estimate_counts_what_takes_time_and_offers_what_fits() -> None:
