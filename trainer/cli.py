@@ -42,6 +42,7 @@ from trainer.recipe import (
     Recipe,
     RecipeError,
 )
+from trainer.resources import is_bf16_fast
 from trainer.run import TrainingError
 from trainer.settings import EMPHASIS, PLAIN_BACKBONE, Settings
 from trainer.stop import Interrupted, stop_on_signals
@@ -92,7 +93,7 @@ def train(options: argparse.Namespace) -> int:
     device = _device(options.device)
     precision = options.precision
     if precision == "auto":
-        precision = "bf16" if device.type == "cuda" else "fp32"
+        precision = "bf16" if is_bf16_fast(device) else "fp32"
     data = load_dataset(options.data, options.sample)
     backbone = load_backbone(options.backbone)
     with joined_world(device.type) as world, contextlib.ExitStack() as stack:
@@ -423,7 +424,8 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="of the training steps; auto is bf16 on a GPU, fp32 elsewhere",
+        help="of the full recipes' steps; auto is bf16 on a GPU and on a processor with "
+        "instructions for it, fp32 elsewhere",
     )
     command.add_argument(
         "--out",

@@ -51,7 +51,8 @@ class Placement:
     folder: Path
     device: torch.device
     precision: str = "fp32"
-    """`fp32`, or `bf16` for autocast of the training steps. Figures are always fp32."""
+    """`fp32`, or `bf16` for autocast of the full recipes' steps and of the evaluations between
+    them (the history). What a finished checkpoint records of itself is always fp32."""
     resume: bool = False
     save_every_s: float = 60.0
     summary_every_s: float = 5.0
@@ -164,6 +165,8 @@ class Trainer:
         run.loss_sum = torch.zeros((), device=device)
         run.correct_sum = torch.zeros((), device=device)
         run.bad_step = torch.full((), -1.0, device=device)
+        run.start_average()
+        precision = self._precision(recipe)
         if place.resume:
             run.restore(place.folder, self._identity(recipe))
         network = world.wrap(run.network)
@@ -183,6 +186,7 @@ class Trainer:
         )
 
         examples = self._examples(recipe, model)
+        examples.network = run.measured
         if place.brief:
             before = metrics.measure(
                 examples.logits("validation"), self.splits["validation"].labels
@@ -207,9 +211,11 @@ class Trainer:
                     group["lr"] = learning_rate
 
                 inputs, labels = examples.train_batch(plan, mine)
-                with torch.autocast(device.type, torch.bfloat16, place.precision == "bf16"):
+                with torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
                     logits = network(inputs)
-                loss = F.cross_entropy(logits.float(), labels)
+                loss = F.cross_entropy(
+                    logits.float(), labels, label_smoothing=recipe.label_smoothing
+                )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 run.guard(loss)
@@ -235,6 +241,7 @@ class Trainer:
             if world.size > 1 and world.writes:
                 self._save_state(run)
 
+        run.network.load_state_dict(run.measured.state_dict())
         test = self._save_checkpoint(run, model)
         run.tick(training=False)
         return test
@@ -260,8 +267,12 @@ class Trainer:
             "recipe": recipe.as_dict(),
             "data": self.data.digest,
             "backbone": self.backbone.sha256,
-            "precision": self.placement.precision,
+            "precision": self._precision(recipe),
         }
+
+    def _precision(self, recipe: Recipe) -> str:
+        """A single last layer gains nothing from bf16."""
+        return "fp32" if recipe.frozen else self.placement.precision
 
     def _save_state(self, run: Run) -> None:
         run.tick(training=True)
@@ -287,10 +298,12 @@ class Trainer:
         steps = run.step - len(run.history) * steps_per_epoch
         seen = steps * run.recipe.batch_size
         sums = self.placement.world.sum(torch.stack([run.loss_sum, run.correct_sum]))
-        validation = metrics.measure(
-            examples.logits("validation"), self.splits["validation"].labels
-        )
-        test = metrics.measure(examples.logits("test"), self.splits["test"].labels)
+        device, precision = self.placement.device, self._precision(run.recipe)
+        with torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
+            validation, test = (
+                metrics.measure(examples.logits(name), self.splits[name].labels)
+                for name in ("validation", "test")
+            )
         run.tick(training=False)
         run.history.append(
             {
@@ -350,7 +363,7 @@ class Trainer:
             "history": run.history,
             **figures,
             "energy_threshold": metrics.energy_threshold(logits["validation"]),
-            "precision": place.precision,
+            "precision": self._precision(recipe),
             "processes": place.world.size,
             "hardware": describe_hardware(place.device),
             "versions": {

@@ -61,9 +61,7 @@ class ImageExamples:
     def train_batch(self, plan: EpochPlan, part: slice) -> tuple[Tensor, Tensor]:
         rows = plan.order[part]
         train = self._splits["train"]
-        pixels = augment(
-            train.images[rows], plan.flip[part], plan.shift[part], self._recipe.crop_padding_px
-        )
+        pixels = augment(train.images[rows], plan.part(part), self._recipe)
         return normalise(pixels, self._recipe.image_px), train.labels[rows]
 
     def logits(self, split: str) -> Tensor:

@@ -75,6 +75,17 @@ class Recipe:
     """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
     flip: bool = True
     """Mirror every other training image, at random."""
+    crop_area_min: float = 1.0
+    """Least share of an image's area that a random resized crop keeps; 1 for no crops."""
+    colour_jitter: float = 0.0
+    """Brightness, contrast and saturation change by factors in 1 - this..1 + this; 0 for none."""
+    blur_fraction: float = 0.0
+    """Share of training images blurred as if they had been reduced and enlarged again."""
+    label_smoothing: float = 0.0
+    """Share of each target spread evenly over all classes."""
+    average_decay: float = 0.0
+    """What a running average of the weights keeps of itself a step; the average is what is
+    measured and stored. 0 for the weights themselves."""
     steps: int | None = None
     """Ends after so many optimizer steps, in the middle of an epoch if need be."""
     seed: int = 0
@@ -88,6 +99,11 @@ class Recipe:
             ("weight_decay", 0.0, 1.0),
             ("warmup_fraction", 0.0, 1.0),
             ("batch_norm_momentum", 0.0, 1.0),
+            ("crop_area_min", 0.05, 1.0),
+            ("colour_jitter", 0.0, 1.0),
+            ("blur_fraction", 0.0, 1.0),
+            ("label_smoothing", 0.0, 0.5),
+            ("average_decay", 0.0, 0.99999),
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and lowest <= value <= highest):
@@ -116,10 +132,17 @@ class Recipe:
                 raise RecipeError(
                     f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
                 )
-        if self.frozen and (self.crop_padding_px or self.flip):
+        if self.frozen and (
+            self.crop_padding_px
+            or self.flip
+            or self.crop_area_min < 1
+            or self.colour_jitter
+            or self.blur_fraction
+        ):
             raise RecipeError(
                 "a frozen recipe reads features computed once, so it takes no augmentation: "
-                "set crop_padding_px to 0 and flip to False"
+                "set crop_padding_px, colour_jitter and blur_fraction to 0, crop_area_min to 1 "
+                "and flip to False"
             )
 
     @property

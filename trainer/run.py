@@ -1,5 +1,6 @@
 """One recipe's run in progress: its clock, its running sums, and the state it resumes from."""
 
+import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from trainer.events import StepSummary
 from trainer.recipe import Recipe
 
 
+AVERAGED_EVERY = 8
+"""Steps between two updates of the running average, which each cost as much as reading all
+weights thrice; the decay is raised to this power."""
+
+
 class TrainingError(Exception):
     """The run stopped by a fault. The message says what and where."""
 
@@ -21,6 +27,8 @@ class Run:
     """One recipe's progress: everything that a state holds."""
 
     network: nn.Module
+    measured: nn.Module
+    """The network whose weights are evaluated and stored: the running average, or `network`."""
     optimizer: torch.optim.Optimizer
     loss_sum: Tensor
     correct_sum: Tensor
@@ -35,6 +43,30 @@ class Run:
         self.train_s = 0.0
         self.seconds = 0.0
         self.last_save_s = 0.0
+
+    def start_average(self) -> None:
+        """Begins the running average of the network's weights where the recipe wants one."""
+        self.measured = self.network
+        if self.recipe.average_decay:
+            self.measured = copy.deepcopy(self.network).requires_grad_(False)
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Moves the running average, BatchNorm's statistics included, towards the weights.
+
+        Source: Polyak and Juditsky, 1992, in exponential form; the decay grows from the first
+        steps on as in TensorFlow's `ExponentialMovingAverage`, so that the start is soon forgotten.
+        """
+        if self.measured is self.network or self.step % AVERAGED_EVERY:
+            return
+        updates = self.step // AVERAGED_EVERY
+        decay = min(self.recipe.average_decay**AVERAGED_EVERY, (1 + updates) / (10 + updates))
+        averages, values = self.measured.state_dict(), self.network.state_dict()
+        for name, average in averages.items():
+            if average.is_floating_point():
+                average.lerp_(values[name], 1 - decay)
+            else:
+                average.copy_(values[name])
 
     def start_clock(self) -> None:
         """Starts counting, before anything is prepared."""
@@ -66,6 +98,7 @@ class Run:
         self.loss_sum += loss.detach() * len(labels)
         self.correct_sum += (logits.detach().argmax(dim=1) == labels).sum()
         self.step += 1
+        self.average()
 
     def summarise(self, steps_per_epoch: int, learning_rate: float, world: World) -> StepSummary:
         """Says how far the run is and how fast it goes (this process's own sums)."""
@@ -112,6 +145,8 @@ class Run:
         tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+        if self.measured is not self.network:
+            tensors |= {f"average.{name}": t for name, t in self.measured.state_dict().items()}
         return tensors | {"loss_sum": self.loss_sum, "correct_sum": self.correct_sum}
 
     def restore(self, folder: Path, identity: dict[str, Any]) -> None:
@@ -131,11 +166,14 @@ class Run:
                 f"{' and '.join(differing)}: give the same settings, or another --out."
             )
         weights: dict[str, Tensor] = {}
+        averages: dict[str, Tensor] = {}
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             part, _, rest = key.partition(".")
             if part == "network":
                 weights[rest] = tensor
+            elif part == "average":
+                averages[rest] = tensor
             elif part == "optimizer":
                 number, _, name = rest.partition(".")
                 state.setdefault(int(number), {})[name] = tensor
@@ -147,6 +185,7 @@ class Run:
                 if tensor.shape == like.shape:
                     values[name] = torch.empty_like(like).copy_(tensor)
         self.network.load_state_dict(weights)
+        self.measured.load_state_dict(averages or weights)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.loss_sum.copy_(tensors["loss_sum"])
