@@ -38,7 +38,7 @@ class EpochPlan:
     shift: Tensor
     """`(N, 2)` int64 in 0..2*padding, the crop's corner (down, right) in the padded image."""
     box: Tensor
-    """`(N, 4)` float32 in 0..1: top, left, height and width of the resized crop, in sides."""
+    """`(N, 4)` float32: top, left, height and width of the resized crop, in the image's sides."""
     colour: Tensor
     """`(N, 3)` float32 factors of brightness, contrast and saturation."""
     blur: Tensor
@@ -59,10 +59,10 @@ def plan_epoch(recipe: Recipe, epoch: int, count: int, device: torch.device) -> 
     order = torch.randperm(count, generator=generator)
     flip = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
     shift = torch.randint(0, 2 * recipe.crop_padding_px + 1, (count, 2), generator=generator)
-    area = draw(1, recipe.crop_area_min, 1.0)
+    area = draw(1, recipe.crop_area_min, recipe.crop_area_max)
     aspect = draw(1, -math.log(CROP_ASPECT), math.log(CROP_ASPECT)).exp()
-    size = torch.cat([area / aspect, area * aspect], dim=1).sqrt().clamp(max=1.0)
-    if recipe.crop_area_min == 1.0:
+    size = torch.cat([area / aspect, area * aspect], dim=1).sqrt().clamp(max=max(1.0, recipe.crop_area_max**0.5))
+    if not recipe.crops:
         size.fill_(1.0)
     corner = draw(2, 0.0, 1.0) * (1.0 - size)
     colour = draw(3, 1.0 - recipe.colour_jitter, 1.0 + recipe.colour_jitter)
@@ -88,7 +88,7 @@ def augment(images: Tensor, plan: EpochPlan, recipe: Recipe) -> Tensor:
         pixels = _shift(pixels, plan.shift, recipe.crop_padding_px)
     if recipe.colour_jitter:
         pixels = _recolour(pixels, plan.colour)
-    if recipe.crop_area_min == 1.0 and not recipe.blur_fraction:
+    if not recipe.crops and not recipe.blur_fraction:
         return torch.where(plan.flip[:, None, None, None], pixels.flip(3), pixels)
     rows = _resampling(plan.box[:, 0], plan.box[:, 2], plan.blur, recipe.image_px)
     columns = _resampling(plan.box[:, 1], plan.box[:, 3], plan.blur, recipe.image_px)
@@ -126,11 +126,13 @@ def _resampling(start: Tensor, length: Tensor, blur: Tensor, size: int) -> Tenso
     bilinear at a half-width of one pixel, as if the image had been reduced at more.
 
     Args:
-        start, length: `(N,)` in sides of the image.
+        start, length: `(N,)` in sides of the image; what lies outside is mirrored at its edges.
         blur: `(N,)` the triangle's half-width in native pixels.
     """
     steps = (torch.arange(size, device=start.device) + 0.5) / size
     centres = (start[:, None] + length[:, None] * steps) * NATIVE_PX - 0.5
+    edge = NATIVE_PX - 0.5
+    centres = edge - (edge - (centres + 0.5).abs() + 0.5).abs()  # mirrored at either edge
     centres = centres.clamp(0, NATIVE_PX - 1)[:, :, None]
     distance = (centres - torch.arange(NATIVE_PX, device=start.device)).abs()
     weights = (1 - distance / blur[:, None, None]).clamp(min=0)

@@ -21,7 +21,9 @@ from trainer.model import compute_features, set_training_mode
 from trainer.recipe import Recipe
 from trainer.resnet import is_head
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = {"cpu": 50, "cuda": 500, "mps": 500}
+"""Images at once: on a processor so few that a layer's maps stay in its caches, which is twice as
+fast at 64 px as 500."""
 FEATURES_KEPT = 32
 """Splits in the cache: 2 kB an image."""
 
@@ -154,7 +156,7 @@ def over_images(
     """
     world = world or World()
     share = images.tensor_split(world.size)[world.rank]
-    batches = share.split(EVALUATION_BATCH)
+    batches = share.split(EVALUATION_BATCH[images.device.type])
     mine = torch.cat([network(normalise(batch, image_px)).float() for batch in batches])
     if world.size == 1:
         return mine

@@ -76,7 +76,10 @@ class Recipe:
     flip: bool = True
     """Mirror every other training image, at random."""
     crop_area_min: float = 1.0
-    """Least share of an image's area that a random resized crop keeps; 1 for no crops."""
+    """Least share of an image's area that a random resized crop shows."""
+    crop_area_max: float = 1.0
+    """Most of it: above 1 the image is shown smaller, its edges mirrored around it. No crops
+    where both are 1."""
     colour_jitter: float = 0.0
     """Brightness, contrast and saturation change by factors in 1 - this..1 + this; 0 for none."""
     blur_fraction: float = 0.0
@@ -100,6 +103,7 @@ class Recipe:
             ("warmup_fraction", 0.0, 1.0),
             ("batch_norm_momentum", 0.0, 1.0),
             ("crop_area_min", 0.05, 1.0),
+            ("crop_area_max", 1.0, 4.0),
             ("colour_jitter", 0.0, 1.0),
             ("blur_fraction", 0.0, 1.0),
             ("label_smoothing", 0.0, 0.5),
@@ -135,20 +139,25 @@ class Recipe:
         if self.frozen and (
             self.crop_padding_px
             or self.flip
-            or self.crop_area_min < 1
+            or self.crops
             or self.colour_jitter
             or self.blur_fraction
         ):
             raise RecipeError(
                 "a frozen recipe reads features computed once, so it takes no augmentation: "
-                "set crop_padding_px, colour_jitter and blur_fraction to 0, crop_area_min to 1 "
-                "and flip to False"
+                "set crop_padding_px, colour_jitter and blur_fraction to 0, crop_area_min and "
+                "crop_area_max to 1 and flip to False"
             )
 
     @property
     def frozen(self) -> bool:
         """True when only the last layer is trained."""
         return self.trained == "last_layer"
+
+    @property
+    def crops(self) -> bool:
+        """True when training images are resized crops."""
+        return self.crop_area_min < 1 or self.crop_area_max > 1
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields as plain JSON values."""
@@ -183,13 +192,11 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _recipes(
-    preset: str, sgd_full: dict[str, Any], adam_full: dict[str, Any], frozen: dict[str, Any]
-) -> dict[str, Recipe]:
-    """The experiment's four recipes with a preset's free choices."""
+def _recipes(preset: str, full: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Recipe]:
+    """The experiment's four recipes with a preset's free choices, which each pair shares."""
     every = (
-        Recipe("sgd_full", preset, "sgd", 0.001, 0.9, "all", **sgd_full),
-        Recipe("adam_full", preset, "adam", 0.001, 0.9, "all", **adam_full),
+        Recipe("sgd_full", preset, "sgd", 0.001, 0.9, "all", **full),
+        Recipe("adam_full", preset, "adam", 0.001, 0.9, "all", **full),
         Recipe("sgd_frozen", preset, "sgd", 0.01, 0.9, "last_layer", **frozen),
         Recipe("adam_frozen", preset, "adam", 0.01, 0.9, "last_layer", **frozen),
     )
@@ -199,26 +206,25 @@ def _recipes(
 PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
-        sgd_full={
-            "epochs": 25,
-            "batch_size": 16,
-            "schedule": "cooldown",
-            "batch_norm_momentum": 0.01,
-            "crop_padding_px": 4,
-        },
-        adam_full={
-            "epochs": 25,
-            "batch_size": 64,
+        full={
+            "epochs": 10,
+            "batch_size": 32,
             "schedule": "cosine",
             "warmup_fraction": 0.05,
-            "crop_padding_px": 4,
+            "image_px": 64,
+            "crop_area_min": 0.5,
         },
-        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine", "flip": False},
+        frozen={
+            "epochs": 20,
+            "batch_size": 128,
+            "schedule": "cosine",
+            "image_px": 96,
+            "flip": False,
+        },
     ),
     "report": _recipes(
         "report",
-        sgd_full={"epochs": 20, "batch_size": 16, "crop_padding_px": 4},
-        adam_full={"epochs": 20, "batch_size": 64, "crop_padding_px": 4},
+        full={"epochs": 20, "batch_size": 32, "crop_padding_px": 4},
         frozen={"epochs": 20, "batch_size": 128, "flip": False},
     ),
 }

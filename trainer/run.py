@@ -13,7 +13,6 @@ from trainer.distributed import World
 from trainer.events import StepSummary
 from trainer.recipe import Recipe
 
-
 AVERAGED_EVERY = 8
 """Steps between two updates of the running average, which each cost as much as reading all
 weights thrice; the decay is raised to this power."""

@@ -139,3 +139,14 @@ def test_crops_keep_at_least_their_least_area_and_stay_inside() -> None:
     assert (plan.blur > 1).float().mean().item() == pytest.approx(0.5, abs=0.05)
     whole, part = vars(plan), vars(plan.part(slice(10, 20)))
     assert all(torch.equal(part[name], whole[name][10:20]) for name in whole)
+
+
+def test_a_crop_beyond_the_image_mirrors_it(images: torch.Tensor) -> None:
+    recipe = dataclasses.replace(VARIED, crop_area_max=4.0)
+    box = torch.tensor([-0.5, -0.5, 2.0, 2.0]).expand(6, 4)
+    shown = augment(images, make_plan(recipe, box=box), recipe)  # one output pixel a native one
+    assert torch.allclose(shown[:, :, 16:48, 16:48], images.float(), atol=1e-3)
+    assert torch.allclose(shown[:, :, :16, 16:48], images[:, :, :16].float().flip(2), atol=1e-3)
+    assert torch.allclose(shown[:, :, 16:48, 48:], images[..., 16:].float().flip(3), atol=1e-3)
+    drawn = plan_epoch(recipe, 1, 2000, CPU).box[:, 2:].prod(1)
+    assert drawn.max() > 3.5
