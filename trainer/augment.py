@@ -61,7 +61,11 @@ def plan_epoch(recipe: Recipe, epoch: int, count: int, device: torch.device) -> 
     shift = torch.randint(0, 2 * recipe.crop_padding_px + 1, (count, 2), generator=generator)
     area = draw(1, recipe.crop_area_min, recipe.crop_area_max)
     aspect = draw(1, -math.log(CROP_ASPECT), math.log(CROP_ASPECT)).exp()
-    size = torch.cat([area / aspect, area * aspect], dim=1).sqrt().clamp(max=max(1.0, recipe.crop_area_max**0.5))
+    size = (
+        torch.cat([area / aspect, area * aspect], dim=1)
+        .sqrt()
+        .clamp(max=max(1.0, recipe.crop_area_max**0.5))
+    )
     if not recipe.crops:
         size.fill_(1.0)
     corner = draw(2, 0.0, 1.0) * (1.0 - size)
