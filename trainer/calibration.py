@@ -75,4 +75,4 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
             high = outer
         else:
             low = inner
-    return ((low + high) / 2).exp().item()
+    return float(((low + high) / 2).exp())

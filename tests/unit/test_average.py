@@ -41,8 +41,8 @@ def make_run(recipe: Recipe) -> Run:
 def test_average_lags_behind_the_weights_and_their_statistics() -> None:
     run = make_run(AVERAGED)
     with torch.no_grad():
-        run.network.weight.fill_(5.0)  # type: ignore[union-attr,operator]
-        run.network.running_mean.fill_(3.0)  # type: ignore[union-attr,operator]
+        run.network.weight.fill_(5.0)  # type: ignore[operator]
+        run.network.running_mean.fill_(3.0)  # type: ignore[operator]
     measured = run.measured.state_dict()
     seen = []
     for run.step in range(1, 400):
