@@ -209,10 +209,12 @@ PRESETS: dict[str, dict[str, Recipe]] = {
         full={
             "epochs": 10,
             "batch_size": 32,
-            "schedule": "cosine",
+            "schedule": "cooldown",
             "warmup_fraction": 0.05,
             "image_px": 64,
             "crop_area_min": 0.5,
+            "crop_area_max": 2.0,
+            "colour_jitter": 0.2,
         },
         frozen={
             "epochs": 20,
