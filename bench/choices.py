@@ -21,7 +21,7 @@ from trainer.engine import Placement, Trainer
 from trainer.events import EpochFinished, Event
 from trainer.figures import stored_logits
 from trainer.model import load_backbone
-from trainer.recipe import PRESETS, RECIPE_NAMES
+from trainer.recipe import PRESETS, RECIPE_NAMES, Recipe
 from trainer.resources import is_bf16_fast
 from trainer.stop import StopRequest
 
@@ -29,26 +29,25 @@ RESULTS = Path("docs/choices.json")
 PAGE = Path("docs/choices.md")
 _FEW = torch.arange(20)
 
-_CROP = {"steps": 700, "batch_size": 32, "crop_area_min": 0.5}
-"""Half an epoch."""
-FULL: list[dict[str, Any]] = [
-    _CROP,
-    {**_CROP, "crop_area_min": 0.25},
-    {**_CROP, "crop_area_max": 2.0},
-    {**_CROP, "colour_jitter": 0.4, "blur_fraction": 0.3},
-    {**_CROP, "label_smoothing": 0.1},
-    {**_CROP, "steps": 350, "batch_size": 64},
-    {**_CROP, "steps": 1400, "batch_size": 16},
-    {**_CROP, "crop_area_min": 1.0, "crop_padding_px": 4},
-    {**_CROP, "average_decay": 0.99},
-]
+_HALF_EPOCH = {
+    "steps": 700, "warmup_fraction": 0.05, "schedule": "cosine", "batch_size": 32,
+    "crop_area_min": 0.5, "crop_area_max": 1.0, "colour_jitter": 0.0,
+}  # fmt: skip
+FULL: list[dict[str, Any]] = [_HALF_EPOCH, {**_HALF_EPOCH, "crop_area_max": 2.0}]
+_HEAD = {"epochs": 20, "batch_size": 128, "image_px": 96, "schedule": "cosine"}
 FROZEN: list[dict[str, Any]] = [
-    *({"epochs": 20, "batch_size": 128, "image_px": px} for px in (64, 80, 96, 128)),
-    *({"epochs": epochs, "batch_size": 128, "image_px": 96} for epochs in (10, 40)),
-    *({"epochs": 20, "batch_size": size, "image_px": 96} for size in (32, 512)),
-    {"epochs": 20, "batch_size": 128, "image_px": 96, "label_smoothing": 0.1},
-    {"epochs": 20, "batch_size": 128, "image_px": 96, "average_decay": 0.999},
-    {"epochs": 20, "batch_size": 128, "image_px": 96, "schedule": "constant"},
+    _HEAD,
+    {**_HEAD, "image_px": 64},
+    {**_HEAD, "epochs": 10},
+    {**_HEAD, "epochs": 40},
+    {**_HEAD, "batch_size": 32},
+    {**_HEAD, "batch_size": 512},
+    {**_HEAD, "schedule": "constant"},
+    {**_HEAD, "schedule": "cooldown"},
+    {**_HEAD, "warmup_fraction": 0.05},
+    {**_HEAD, "label_smoothing": 0.1},
+    {**_HEAD, "average_decay": 0.999},
+    {**_HEAD, "batch_size": 512, "average_decay": 0.99},
 ]
 CANDIDATES: dict[str, list[dict[str, Any]]] = {
     "sgd_full": FULL,
@@ -74,7 +73,7 @@ def main() -> None:
     precision = "bf16" if is_bf16_fast(device) else "fp32"
     photographs = load_photographs()
     with tempfile.TemporaryDirectory() as folder:
-        placement = Placement(Path(folder), device, precision, save_every_s=1e9)
+        placement = Placement(Path(folder), device, precision, save_every_s=1e9, brief=True)
         trainer = Trainer(data, backbone, placement, splits)
         for name in options.only.split(","):
             tried = []
@@ -107,13 +106,13 @@ def _try(
     }
     if photographs is not None:
         loaded = checkpoint.load_checkpoint(trainer.placement.folder, name)
-        result |= measure_photographs(loaded.weights, recipe.image_px, photographs)
+        result |= measure_photographs(loaded.weights, recipe, photographs)
     print(name, json.dumps(result), flush=True)
     return result
 
 
 def measure_photographs(
-    weights: dict[str, Tensor], image_px: int, photographs: Photographs
+    weights: dict[str, Tensor], recipe: Recipe, photographs: Photographs
 ) -> dict[str, float]:
     """Accuracy on the photographs of the ten classes, of both of their sizes."""
     familiar = photographs.familiar
@@ -122,7 +121,13 @@ def measure_photographs(
     for key, images in (
         ("photographs_accuracy", photographs.images), ("sharp_accuracy", photographs.sharp)
     ):  # fmt: skip
-        logits = stored_logits(weights, images[familiar], image_px, torch.device("cpu"))
+        logits = stored_logits(
+            weights,
+            images[familiar],
+            recipe.image_px,
+            torch.device("cpu"),
+            keep=recipe.frozen,
+        )
         accuracy[key] = (logits.argmax(dim=1) == labels).double().mean().item()
     return accuracy
 
