@@ -88,6 +88,7 @@ class _SharedBatchNorm2d(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
+        given, x = x.dtype, x.float()  # bf16 under autocast, too coarse for a variance
         moments = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
         world_size = torch.distributed.get_world_size()
         mean: Tensor
@@ -101,4 +102,4 @@ class _SharedBatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale: Tensor = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
-        return x * scale[:, None, None] + shift[:, None, None]
+        return (x * scale[:, None, None] + shift[:, None, None]).to(given)

@@ -55,7 +55,8 @@ class Placement:
     folder: Path
     device: torch.device
     precision: str = "fp32"
-    """`fp32`, or `bf16` for autocast of the training steps. Figures are always fp32."""
+    """`fp32`, or `bf16` for autocast of the full recipes' steps and of the evaluations between
+    them (the history). What a finished checkpoint records of itself is always fp32."""
     resume: bool = False
     save_every_s: float = 60.0
     summary_every_s: float = 5.0
@@ -118,7 +119,7 @@ class Trainer:
                 model = self._build_model(recipe)
                 run = self._begin(recipe, model, on_event)
                 with run.clock.paused():
-                    examples = self._examples(recipe, model)
+                    examples = self._examples(run, model)
                 before = self._measure_start(recipe, examples, on_event)
                 self._train(run, examples, on_event, stop)
                 record = self._save_checkpoint(run, model, before)
@@ -161,7 +162,7 @@ class Trainer:
 
     def _train(self, run: Run, examples: Examples, on_event: OnEvent, stop: StopRequest) -> None:
         """Takes the run's remaining steps."""
-        recipe, place = run.recipe, self.placement
+        recipe, place, precision = run.recipe, self.placement, self._precision(run.recipe)
         world, device, optimizer = place.world, place.device, run.optimizer
         network = world.wrap(run.network)
         run.start_steps()
@@ -174,7 +175,7 @@ class Trainer:
                     group["lr"] = run.learning_rate
 
                 inputs, labels = examples.train_batch(plan, mine)
-                with torch.autocast(device.type, torch.bfloat16, place.precision == "bf16"):
+                with torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
                     logits = network(inputs)
                 loss = F.cross_entropy(
                     logits.float(), labels, label_smoothing=recipe.label_smoothing
@@ -245,10 +246,10 @@ class Trainer:
         )
         return run
 
-    def _examples(self, recipe: Recipe, model: ResNet) -> Examples:
-        place = self.placement
+    def _examples(self, run: Run, model: ResNet) -> Examples:
+        recipe, place = run.recipe, self.placement
         if not recipe.frozen:
-            return ImageExamples(model, recipe, self.splits, place.device, place.world)
+            return ImageExamples(run.measured, recipe, self.splits, place.device, place.world)
         if recipe.image_px not in self._features:
             started_s = time.monotonic()
             features = {
@@ -263,7 +264,7 @@ class Trainer:
             }
             self._features[recipe.image_px] = _Features(features, time.monotonic() - started_s)
         labels = self.splits["train"].labels.to(place.device)
-        return FeatureExamples(model.fc, self._features[recipe.image_px].of, labels)
+        return FeatureExamples(run.measured, self._features[recipe.image_px].of, labels)
 
     def _measure_start(
         self, recipe: Recipe, examples: Examples, on_event: OnEvent
@@ -286,7 +287,10 @@ class Trainer:
 
     def _finish_epoch(self, run: Run, examples: Examples) -> EpochFinished:
         """Evaluates, and moves the epoch's sums into the history."""
-        validation, test = self._measure(examples, "validation"), self._measure(examples, "test")
+        bf16 = self._precision(run.recipe) == "bf16"
+        with torch.autocast(self.placement.device.type, torch.bfloat16, bf16):
+            validation = self._measure(examples, "validation")
+            test = self._measure(examples, "test")
         epoch = run.finish_epoch(
             self.placement.world,
             validation_loss=validation.loss,
@@ -307,12 +311,17 @@ class Trainer:
             "recipe": recipe.as_json(),
             "data": self.data.digest,
             "backbone": self.backbone.sha256,
-            "precision": self.placement.precision,
+            "precision": self._precision(recipe),
         }
+
+    def _precision(self, recipe: Recipe) -> str:
+        """A single last layer gains nothing from bf16."""
+        return "fp32" if recipe.frozen else self.placement.precision
 
     def _save_checkpoint(self, run: Run, model: ResNet, before: Tensor | None) -> Record:
         """Writes the checkpoint; its figures are measured on the stored weights."""
         recipe, place = run.recipe, self.placement
+        run.network.load_state_dict(run.measured.state_dict())
         weights = restore_padding(model, recipe.image_px, self.backbone.weights)
         weights = checkpoint.to_stored(weights)
         checkpoint.verify_weights(weights, recipe.name)
@@ -361,7 +370,7 @@ class Trainer:
             validation=figures["validation"],
             test=figures["test"],
             energy_threshold=metrics.energy_threshold(logits["validation"]),
-            precision=place.precision,
+            precision=self._precision(recipe),
             processes=place.world.size,
             hardware=describe_hardware(place.device),
             versions={

@@ -1,7 +1,7 @@
 """What one step and one evaluation see: images for the full recipes, features for the frozen.
 
 Both kinds offer the same three things, so the loop in `engine` has one path: the `network`
-to train, `train_batch` to feed it, and `logits` to evaluate it.
+to evaluate, `train_batch` to feed it, and `logits` to evaluate it.
 """
 
 import hashlib
@@ -20,7 +20,9 @@ from trainer.model import compute_features, set_training_mode
 from trainer.recipe import Recipe
 from trainer.resnet import is_head
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = {"cpu": 50, "cuda": 500, "mps": 500}
+"""Images at once: on a processor so few that a layer's maps stay in its caches, which is twice as
+fast at 64 px as 500."""
 FEATURES_KEPT = 32
 """Splits in the cache: 2 kB an image."""
 
@@ -43,13 +45,13 @@ class ImageExamples:
 
     def __init__(
         self,
-        model: ResNet,
+        network: nn.Module,
         recipe: Recipe,
         splits: dict[str, Split],
         device: torch.device,
         world: World,
     ) -> None:
-        self.network = model
+        self.network = network
         self._recipe = recipe
         self._world = world
         self._splits = {
@@ -60,9 +62,7 @@ class ImageExamples:
     def train_batch(self, plan: EpochPlan, part: slice) -> tuple[Tensor, Tensor]:
         rows = plan.order[part]
         train = self._splits["train"]
-        pixels = augment(
-            train.images[rows], plan.flip[part], plan.shift[part], self._recipe.crop_padding_px
-        )
+        pixels = augment(train.images[rows], plan.part(part), self._recipe)
         return normalise(pixels, self._recipe.image_px), train.labels[rows]
 
     def logits(self, split: str) -> Tensor:
@@ -143,7 +143,7 @@ def over_images(
     """
     world = world or World()
     share = images.tensor_split(world.size)[world.rank]
-    batches = share.split(EVALUATION_BATCH)
+    batches = share.split(EVALUATION_BATCH[images.device.type])
     mine = torch.cat([network(normalise(batch, image_px)).float() for batch in batches])
     if world.size == 1:
         return mine

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from trainer.distributed import World
-from trainer.examples import EVALUATION_BATCH, features_of
+from trainer.examples import features_of
 from trainer.model import build_model, trim_padding
+
+HEAD_BATCH = 500
+"""Feature vectors at once."""
 
 
 @contextlib.contextmanager
@@ -43,4 +46,4 @@ def stored_logits(
     model.eval().to(device, memory_format=torch.channels_last)
     with exact_arithmetic(), torch.no_grad():
         features = features_of(model, images.to(device), image_px, world, keep)
-        return torch.cat([model.fc(part) for part in features.split(EVALUATION_BATCH)]).cpu()
+        return torch.cat([model.fc(part) for part in features.split(HEAD_BATCH)]).cpu()

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.calibration import BINS, measure_reliability
 from trainer.recipe import CLASSES
 from trainer.record import Figures
 
@@ -52,18 +53,10 @@ def confusion_shares(confusion: Tensor) -> Tensor:
     return counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Expected calibration error over equal-width bins of the top probability.
-
-    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3,
-    with the 15 bins used there.
-    """
-    confidence, predicted = probabilities.max(dim=1)
-    right = (predicted == labels).double()
-    index = (confidence * bins).long().clamp(max=bins - 1)
-    gap = torch.zeros(bins, dtype=torch.float64)
-    gap.index_add_(0, index, right - confidence.double())
-    return (gap.abs().sum() / len(labels)).item()
+def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> float:
+    """Expected calibration error over equal-width bins of the top probability, 0..1
+    (`calibration.Reliability.error`)."""
+    return measure_reliability(probabilities, labels, bins).error
 
 
 def energy(logits: Tensor) -> Tensor:

@@ -160,12 +160,30 @@ class Recipe(Settings):
     """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
     flip: bool = Field(True, title="Flips")
     """Mirror every other training image, at random."""
+    crop_area_min: float = Field(1.0, ge=0.05, le=1, title="Least crop")
+    """Least share of an image's area that a random resized crop shows."""
+    crop_area_max: float = Field(1.0, ge=1, le=4, title="Largest crop")
+    """Most of it: above 1 the image is shown smaller, its edges mirrored around it. No crops
+    where both are 1."""
+    colour_jitter: float = Field(0.0, ge=0, le=1, title="Colour jitter")
+    """Brightness, contrast and saturation change by factors in 1 - this..1 + this; 0 for none."""
+    blur_fraction: float = Field(0.0, ge=0, le=1, title="Blurred images")
+    """Share of training images blurred as if they had been reduced and enlarged again."""
+    average_decay: float = Field(0.0, ge=0, lt=1, title="Averaging of weights")
+    """What a running average of the weights keeps of itself a step; the average is what is
+    measured and stored. 0 for the weights themselves."""
 
     @model_validator(mode="after")
     def _check_frozen(self) -> Self:
-        if self.frozen and (self.crop_padding_px or self.flip):
+        augmented = (self.crop_padding_px, self.flip, self.crops, self.colour_jitter)
+        if self.frozen and any((*augmented, self.blur_fraction)):
             raise SettingError("settings_contradict_frozen")
         return self
+
+    @property
+    def crops(self) -> bool:
+        """True when training images are resized crops."""
+        return self.crop_area_min < 1 or self.crop_area_max > 1
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.
@@ -272,22 +290,15 @@ def join_command(arguments: list[str]) -> str:
     return f"python -m trainer {shlex.join(arguments)}"
 
 
-def _recipes(
-    preset: str, sgd_full: dict[str, Any], adam_full: dict[str, Any], frozen: dict[str, Any]
-) -> dict[str, Recipe]:
-    """The experiment's four recipes with a preset's free choices."""
-    full: dict[str, Any] = {"learning_rate": 0.001, "momentum": 0.9, "trained": "all"}
-    last: dict[str, Any] = {
-        "learning_rate": 0.01,
-        "momentum": 0.9,
-        "trained": "last_layer",
-        "flip": False,
-    }
+def _recipes(preset: str, full: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Recipe]:
+    """The experiment's four recipes with a preset's free choices, which each pair shares."""
+    full = {"learning_rate": 0.001, "momentum": 0.9, "trained": "all", **full}
+    frozen = {"learning_rate": 0.01, "momentum": 0.9, "trained": "last_layer", **frozen}
     every = (
-        Recipe(name="sgd_full", preset=preset, optimizer="sgd", **full, **sgd_full),
-        Recipe(name="adam_full", preset=preset, optimizer="adam", **full, **adam_full),
-        Recipe(name="sgd_frozen", preset=preset, optimizer="sgd", **last, **frozen),
-        Recipe(name="adam_frozen", preset=preset, optimizer="adam", **last, **frozen),
+        Recipe(name="sgd_full", preset=preset, optimizer="sgd", **full),
+        Recipe(name="adam_full", preset=preset, optimizer="adam", **full),
+        Recipe(name="sgd_frozen", preset=preset, optimizer="sgd", flip=False, **frozen),
+        Recipe(name="adam_frozen", preset=preset, optimizer="adam", flip=False, **frozen),
     )
     return {recipe.name: recipe for recipe in every}
 
@@ -295,26 +306,21 @@ def _recipes(
 PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
-        sgd_full={
-            "epochs": 25,
-            "batch_size": 16,
+        full={
+            "epochs": 10,
+            "batch_size": 32,
             "schedule": "cooldown",
-            "batch_norm_momentum": 0.01,
-            "crop_padding_px": 4,
-        },
-        adam_full={
-            "epochs": 25,
-            "batch_size": 64,
-            "schedule": "cosine",
             "warmup_fraction": 0.05,
-            "crop_padding_px": 4,
+            "image_px": 64,
+            "crop_area_min": 0.5,
+            "crop_area_max": 2.0,
+            "colour_jitter": 0.2,
         },
-        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine"},
+        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine", "image_px": 96},
     ),
     "report": _recipes(
         "report",
-        sgd_full={"epochs": 20, "batch_size": 16, "crop_padding_px": 4},
-        adam_full={"epochs": 20, "batch_size": 64, "crop_padding_px": 4},
+        full={"epochs": 20, "batch_size": 32, "crop_padding_px": 4},
         frozen={"epochs": 20, "batch_size": 128},
     ),
 }

@@ -1,6 +1,7 @@
 """One recipe's run in progress: its clock, its running sums, and the state it resumes from."""
 
 import contextlib
+import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from trainer.errors import TrainingError
 from trainer.events import StepSummary
 from trainer.recipe import Recipe
 from trainer.record import Epoch
+
+AVERAGED_EVERY = 8
+"""Steps between two updates of the running average, which each cost as much as reading all
+weights thrice; the decay is raised to this power."""
 
 
 class Clock:
@@ -68,6 +73,10 @@ class Run:
             raise TrainingError("batch_too_large", batch_size=recipe.batch_size, images=train_count)
         self.recipe = recipe
         self.network = network
+        self.measured = network
+        """What is evaluated and stored: the running average of the weights, or `network`."""
+        if recipe.average_decay:
+            self.measured = copy.deepcopy(network).requires_grad_(False)
         self.optimizer = optimizer
         self.steps_per_epoch = train_count // recipe.batch_size
         self.total_steps = recipe.steps or recipe.epochs * self.steps_per_epoch
@@ -132,6 +141,24 @@ class Run:
         self._loss_sum += loss.detach() * len(labels)
         self._correct_sum += (logits.detach().argmax(dim=1) == labels).sum()
         self.step += 1
+        if self.measured is not self.network and self.step % AVERAGED_EVERY == 0:
+            self._average()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Moves the running average, BatchNorm's statistics included, towards the weights.
+
+        Source: Polyak and Juditsky, 1992, in exponential form; the decay grows from the first
+        steps on as in TensorFlow's `ExponentialMovingAverage`, so that the start is soon forgotten.
+        """
+        updates = self.step // AVERAGED_EVERY
+        decay = min(self.recipe.average_decay**AVERAGED_EVERY, (1 + updates) / (10 + updates))
+        averages, values = self.measured.state_dict(), self.network.state_dict()
+        for name, average in averages.items():
+            if average.is_floating_point():
+                average.lerp_(values[name], 1 - decay)
+            else:
+                average.copy_(values[name])
 
     def summarise(self, world: World) -> StepSummary:
         """Says how far the run is and how fast it goes (this process's own sums)."""
@@ -209,6 +236,8 @@ class Run:
         tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+        if self.measured is not self.network:
+            tensors |= {f"average.{name}": t for name, t in self.measured.state_dict().items()}
         tensors |= {"loss_sum": self._loss_sum, "correct_sum": self._correct_sum}
         info = {
             "identity": identity,
@@ -241,11 +270,14 @@ class Run:
                 differing=" and ".join(differing),
             )
         weights: dict[str, Tensor] = {}
+        averages: dict[str, Tensor] = {}
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             part, _, rest = key.partition(".")
             if part == "network":
                 weights[rest] = tensor
+            elif part == "average":
+                averages[rest] = tensor
             elif part == "optimizer":
                 number, _, name = rest.partition(".")
                 state.setdefault(int(number), {})[name] = tensor
@@ -257,6 +289,7 @@ class Run:
                 if tensor.shape == like.shape:
                     values[name] = torch.empty_like(like).copy_(tensor)
         self.network.load_state_dict(weights)
+        self.measured.load_state_dict(averages or weights)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self._loss_sum.copy_(tensors["loss_sum"])

@@ -53,7 +53,8 @@ def train(
     Args:
         preset: 'default' is tuned for accuracy; 'report' has 20 epochs at a constant learning rate.
         backbone: Safetensors file of a ResNet-18; without it torchvision's ImageNet weights.
-        precision: Of the training steps; auto is bf16 on a GPU, fp32 elsewhere.
+        precision: Of the training steps; auto is bf16 on a GPU and on a processor with
+            instructions for it, fp32 elsewhere.
         out: Where checkpoints, events.jsonl and report.md go.
         resume: Continue what is in the folder of --out.
         save_every_s: Seconds between saved states.
@@ -63,12 +64,13 @@ def train(
     from trainer.distributed import joined_world
     from trainer.engine import Placement, Trainer
     from trainer.model import load_backbone
+    from trainer.resources import is_bf16_fast
 
     if not resume:
         _refuse_to_overwrite(out, names)
     device = source.find_device()
     if precision == "auto":
-        precision = "bf16" if device.type == "cuda" else "fp32"
+        precision = "bf16" if is_bf16_fast(device) else "fp32"
     data, weights = source.load(), load_backbone(backbone)
     with joined_world(device.type) as world, stop_on_signals() as stop:
         placement = Placement(out, device, precision, resume, save_every_s, world=world)
