@@ -38,9 +38,7 @@ class Bank:
         return sum(t.nbytes for t in (self.vectors, self.mean, self.basis))
 
 
-def build_bank(
-    features: Tensor, labels: Tensor, size: int, dimensions: int, seed: int = 0
-) -> Bank:
+def build_bank(features: Tensor, labels: Tensor, size: int, dimensions: int, seed: int = 0) -> Bank:
     """Draws a bank from training features: as many of each class, projected on the directions of
     most variance.
 

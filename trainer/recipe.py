@@ -207,17 +207,17 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         full={
-            "epochs": 10,
+            "epochs": 6,
             "batch_size": 32,
             "schedule": "cooldown",
-            "warmup_fraction": 0.05,
+            "warmup_fraction": 1 / 12,
             "image_px": 64,
             "crop_area_min": 0.5,
             "crop_area_max": 2.0,
             "colour_jitter": 0.2,
         },
         frozen={
-            "epochs": 20,
+            "epochs": 40,
             "batch_size": 128,
             "schedule": "cosine",
             "image_px": 96,
