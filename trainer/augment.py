@@ -52,6 +52,7 @@ class EpochPlan:
 def plan_epoch(recipe: Recipe, epoch: int, count: int, device: torch.device) -> EpochPlan:
     """Draws epoch number `epoch` (from 1) of `count` images; depends on nothing else."""
     generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
+    recipe = recipe.in_epoch(epoch)
 
     def draw(columns: int, lowest: float, highest: float) -> Tensor:
         return torch.empty(count, columns).uniform_(lowest, highest, generator=generator)

@@ -22,6 +22,8 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 torchvision's ImageNet weights were trained with (`ResNet18_Weights.IMAGENET1K_V1.transforms()`)."""
 
 COOLDOWN_FRACTION = 0.5
+GENTLE = 0.25
+"""What gentle epochs keep of the augmentation's strength and of the peak learning rate."""
 OPTIMIZERS = ("sgd", "adam", "adamw")
 TRAINED = ("last_layer", "last_block", "all")
 
@@ -63,6 +65,9 @@ class Recipe:
     to zero over the second half of the steps)."""
     warmup_fraction: float = 0.0
     """Share of all steps over which the learning rate rises linearly from zero."""
+    gentle_epochs: int = 0
+    """Last epochs, after the schedule has run: the augmentation has `GENTLE` of its strength, and
+    the learning rate falls linearly from `GENTLE` of its peak to zero."""
     weight_decay: float = 0.0
     """L2 penalty as torch's SGD and Adam apply it; decoupled, as AdamW does."""
     beta2: float = 0.999
@@ -119,6 +124,7 @@ class Recipe:
             ("batch_size", 2, 10_000),
             ("image_px", NATIVE_PX, 224),
             ("crop_padding_px", 0, NATIVE_PX - 1),
+            ("gentle_epochs", 0, 999),
             ("seed", 0, 2**31 - 1),
             *([] if self.steps is None else [("steps", 1, 1_000_000)]),
         ):
@@ -136,6 +142,8 @@ class Recipe:
                 raise RecipeError(
                     f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
                 )
+        if self.gentle_epochs and (self.gentle_epochs >= self.epochs or self.steps is not None):
+            raise RecipeError("gentle_epochs must be fewer than epochs, and steps not given")
         if self.frozen and (
             self.crop_padding_px
             or self.flip
@@ -159,6 +167,18 @@ class Recipe:
         """True when training images are resized crops."""
         return self.crop_area_min < 1 or self.crop_area_max > 1
 
+    def in_epoch(self, epoch: int) -> "Recipe":
+        """The recipe with the augmentation of epoch number `epoch`, counted from 1."""
+        if epoch <= self.epochs - self.gentle_epochs or not self.gentle_epochs:
+            return self
+        return dataclasses.replace(
+            self,
+            crop_area_min=1 - GENTLE * (1 - self.crop_area_min),
+            crop_area_max=1 + GENTLE * (self.crop_area_max - 1),
+            colour_jitter=GENTLE * self.colour_jitter,
+            blur_fraction=GENTLE * self.blur_fraction,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields as plain JSON values."""
         return dataclasses.asdict(self)
@@ -181,6 +201,11 @@ class Recipe:
         The cosine is SGDR's without restarts (Loshchilov and Hutter, arXiv:1608.03983); the
         cooldown is that of Haegele et al. (arXiv:2405.18392), over `COOLDOWN_FRACTION`.
         """
+        gentle_steps = total_steps * self.gentle_epochs // self.epochs
+        total_steps -= gentle_steps
+        if step >= total_steps:
+            share = GENTLE * (1 - (step - total_steps) / gentle_steps)
+            return self.learning_rate * share
         warmup_steps = self.warmup_fraction * total_steps
         if step < warmup_steps:
             return self.learning_rate * (step + 1) / (warmup_steps + 1)
@@ -207,7 +232,8 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         full={
-            "epochs": 6,
+            "epochs": 9,
+            "gentle_epochs": 3,
             "batch_size": 32,
             "schedule": "cooldown",
             "warmup_fraction": 1 / 12,

@@ -83,3 +83,28 @@ def test_learning_rate_schedules() -> None:
     assert set(rates[:500]) == {base.learning_rate}
     assert rates[750] == pytest.approx(base.learning_rate / 2)
     assert rates[-1] > 0
+
+
+def test_gentle_epochs_follow_the_whole_schedule() -> None:
+    base = dataclasses.replace(
+        PRESETS["report"]["sgd_full"],
+        epochs=6,
+        schedule="cooldown",
+        crop_padding_px=0,
+        crop_area_min=0.5,
+        crop_area_max=2.0,
+        colour_jitter=0.4,
+    )
+    longer = dataclasses.replace(base, epochs=9, gentle_epochs=3)
+    before = [base.learning_rate_at(step, 600) for step in range(600)]
+    rates = [longer.learning_rate_at(step, 900) for step in range(900)]
+    assert rates[:600] == before
+    assert rates[600] == pytest.approx(base.learning_rate / 4)
+    assert rates[600:] == sorted(rates[600:], reverse=True)
+    assert 0 < rates[-1] < base.learning_rate / 1000
+    assert longer.in_epoch(6) is longer
+    gentle = longer.in_epoch(7)
+    assert (gentle.crop_area_min, gentle.crop_area_max) == (0.875, 1.25)
+    assert gentle.colour_jitter == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="gentle_epochs"):
+        dataclasses.replace(longer, gentle_epochs=9)
