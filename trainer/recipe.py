@@ -67,7 +67,9 @@ class Recipe:
     """Share of all steps over which the learning rate rises linearly from zero."""
     gentle_epochs: int = 0
     """Last epochs, after the schedule has run: the augmentation has `GENTLE` of its strength, and
-    the learning rate falls linearly from `GENTLE` of its peak to zero."""
+    the learning rate falls linearly from `GENTLE` of its peak to zero, `gentle_cycles` times."""
+    gentle_cycles: int = 1
+    """Parts of the gentle epochs, equally long (warm restarts: Loshchilov and Hutter)."""
     weight_decay: float = 0.0
     """L2 penalty as torch's SGD and Adam apply it; decoupled, as AdamW does."""
     beta2: float = 0.999
@@ -125,6 +127,7 @@ class Recipe:
             ("image_px", NATIVE_PX, 224),
             ("crop_padding_px", 0, NATIVE_PX - 1),
             ("gentle_epochs", 0, 999),
+            ("gentle_cycles", 1, 100),
             ("seed", 0, 2**31 - 1),
             *([] if self.steps is None else [("steps", 1, 1_000_000)]),
         ):
@@ -144,6 +147,8 @@ class Recipe:
                 )
         if self.gentle_epochs and (self.gentle_epochs >= self.epochs or self.steps is not None):
             raise RecipeError("gentle_epochs must be fewer than epochs, and steps not given")
+        if self.gentle_epochs % self.gentle_cycles:
+            raise RecipeError("gentle_epochs must be a multiple of gentle_cycles")
         if self.frozen and (
             self.crop_padding_px
             or self.flip
@@ -204,7 +209,8 @@ class Recipe:
         gentle_steps = total_steps * self.gentle_epochs // self.epochs
         total_steps -= gentle_steps
         if step >= total_steps:
-            share = GENTLE * (1 - (step - total_steps) / gentle_steps)
+            cycle_steps = gentle_steps // self.gentle_cycles
+            share = GENTLE * (1 - (step - total_steps) % cycle_steps / cycle_steps)
             return self.learning_rate * share
         warmup_steps = self.warmup_fraction * total_steps
         if step < warmup_steps:
@@ -232,8 +238,9 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         full={
-            "epochs": 9,
-            "gentle_epochs": 3,
+            "epochs": 12,
+            "gentle_epochs": 6,
+            "gentle_cycles": 2,
             "batch_size": 32,
             "schedule": "cooldown",
             "warmup_fraction": 1 / 12,

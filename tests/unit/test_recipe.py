@@ -106,5 +106,8 @@ def test_gentle_epochs_follow_the_whole_schedule() -> None:
     gentle = longer.in_epoch(7)
     assert (gentle.crop_area_min, gentle.crop_area_max) == (0.875, 1.25)
     assert gentle.colour_jitter == pytest.approx(0.1)
-    with pytest.raises(ValueError, match="gentle_epochs"):
-        dataclasses.replace(longer, gentle_epochs=9)
+    twice = dataclasses.replace(longer, epochs=12, gentle_epochs=6, gentle_cycles=2)
+    assert [twice.learning_rate_at(step, 1200) for step in range(1200)] == rates + rates[600:]
+    for wrong in ({"gentle_epochs": 9}, {"gentle_cycles": 2}):
+        with pytest.raises(ValueError, match="gentle_epochs"):
+            dataclasses.replace(longer, **wrong)
