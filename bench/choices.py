@@ -47,6 +47,8 @@ FROZEN: list[dict[str, Any]] = [
     {**_HEAD, "label_smoothing": 0.1},
     {**_HEAD, "average_decay": 0.999},
     {**_HEAD, "batch_size": 512, "average_decay": 0.99},
+    {**_HEAD, "schedule": "cooldown", "epochs": 40},
+    {**_HEAD, "schedule": "cooldown", "epochs": 40, "batch_size": 64},
 ]
 CANDIDATES: dict[str, list[dict[str, Any]]] = {
     "sgd_full": FULL,

@@ -1,121 +1,66 @@
-"""Is a picture like anything the model was trained on? Detectors of foreign pictures.
+"""Is a picture like anything the model was trained on? One number a picture, larger for stranger.
 
-All read a model's 512 features and logits, give one number a picture, larger for stranger, and
-are pure functions of tensors. `Bank` is what the app keeps: neighbours among training features.
+Chosen in docs/familiarity.md; pure functions of tensors.
 """
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.recipe import CLASSES
-
-NEIGHBOURS = 50
-"""Sun et al.'s k for CIFAR-10 and the whole training set; it shrinks with the share kept."""
+DIMENSIONS = 64
+"""Directions of the features in which training images vary most."""
 
 
 @dataclass(frozen=True)
-class Bank:
-    """Training features to measure distances to.
+class Familiarity:
+    """What the training features look like, as small as it can be stored.
 
-    Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022:
-    the distance of the normalised features to the k-th nearest normalised training features. The
-    strongest of the simple detectors on CIFAR-10 in OpenOOD v1.5 (Zhang et al., 2023).
+    A picture is strange in as far as its features leave the directions in which training images
+    vary, set against the evidence the logits hold for any class.
+
+    Source: Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", CVPR 2022,
+    sections 4.1 and 4.2; the score is the logarithm of the virtual class's odds.
     """
 
-    vectors: Tensor
-    """`(M, D)` float16, each projected and of length 1."""
-    mean: Tensor
-    """`(512,)` float16, taken from the features of length 1."""
-    basis: Tensor
-    """`(512, D)` float16, the directions of most variance, orthonormal to rounding."""
+    origin: Tensor
+    """`(512,)` float32, where the last layer's logits are all equal to rounding."""
+    directions: Tensor
+    """`(512, D)` float16, orthonormal to rounding."""
+    scale: float
+    """Makes the distance from the directions as large as the largest logit, on training images."""
 
     @property
     def nbytes(self) -> int:
         """What it takes to store."""
-        return sum(t.nbytes for t in (self.vectors, self.mean, self.basis))
+        return self.origin.nbytes + self.directions.nbytes
+
+    def measure(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Strangeness `(N,)` float32 of `features (N, 512)` with `logits (N, 10)`, in nats."""
+        return self.scale * self._residual(features) - logits.float().logsumexp(dim=1)
+
+    def _residual(self, features: Tensor) -> Tensor:
+        """Length `(N,)` of what the directions do not reach."""
+        directions = self.directions.float()
+        away = features.float() - self.origin
+        return torch.linalg.vector_norm(away - (away @ directions) @ directions.T, dim=1)
 
 
-def build_bank(features: Tensor, labels: Tensor, size: int, dimensions: int, seed: int = 0) -> Bank:
-    """Draws a bank from training features: as many of each class, projected on the directions of
-    most variance.
+def fit_familiarity(
+    features: Tensor, weight: Tensor, bias: Tensor, dimensions: int = DIMENSIONS
+) -> Familiarity:
+    """Fits training `features (N, 512)` under the last layer's `weight (10, 512)` and `bias (10,)`.
 
-    Args:
-        features: `(N, 512)` float32.
-        labels: `(N,)` int64.
-        size: vectors to keep, over all classes.
-        dimensions: of a kept vector.
+    A few thousand images do; N must exceed `dimensions`.
     """
-    unit = F.normalize(features)
-    mean = unit.mean(dim=0)
-    covariance = (unit - mean).T @ (unit - mean)
-    _, directions = torch.linalg.eigh(covariance)  # in the order of rising variance
-    basis = directions[:, -dimensions:].flip(1)
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
-    for label in range(len(CLASSES)):
-        of_class = (labels == label).nonzero().flatten()
-        order = torch.randperm(len(of_class), generator=generator)
-        rows.append(of_class[order[: size // len(CLASSES)]])
-    kept = F.normalize((unit[torch.cat(rows)] - mean) @ basis)
-    return Bank(kept.half(), mean.half(), basis.half())
-
-
-def measure_strangeness(bank: Bank, features: Tensor, neighbour: int) -> Tensor:
-    """Distance `(N,)` float32 in 0..2 of `features (N, 512)` to the `neighbour`-th nearest of the
-    bank, counted from 1."""
-    unit = F.normalize(features.float())
-    projected = F.normalize((unit - bank.mean.float()) @ bank.basis.float())
-    likeness = projected @ bank.vectors.float().T
-    nearest = likeness.topk(neighbour, dim=1).values[:, -1]
-    return (2 - 2 * nearest).clamp(min=0).sqrt()
-
-
-@dataclass(frozen=True)
-class Gaussians:
-    """One Gaussian a class with a shared covariance, and one of everything.
-
-    Sources: Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
-    NeurIPS 2018, equation 2; relative: Ren et al., arXiv:2106.09022.
-    """
-
-    means: Tensor
-    """`(10, 512)` float32."""
-    precision: Tensor
-    """`(512, 512)` float32, the inverse of the shared covariance."""
-    overall_mean: Tensor
-    overall_precision: Tensor
-
-
-def fit_gaussians(features: Tensor, labels: Tensor) -> Gaussians:
-    """Fits `features (N, 512)` of `labels (N,)`."""
-    features = features.double()
-    means = torch.stack([features[labels == label].mean(dim=0) for label in range(len(CLASSES))])
-    return Gaussians(
-        means.float(),
-        _invert(features - means[labels]),
-        features.mean(dim=0).float(),
-        _invert(features - features.mean(dim=0)),
-    )
-
-
-def _invert(centred: Tensor) -> Tensor:
-    covariance = centred.T @ centred / len(centred)
-    ridge = 1e-6 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
-    return torch.linalg.inv(covariance + ridge).float()
-
-
-def mahalanobis(gaussians: Gaussians, features: Tensor, relative: bool = False) -> Tensor:
-    """Squared Mahalanobis distance `(N,)` to the nearest class; `relative` takes that to everything
-    from it."""
-    away = features[:, None] - gaussians.means
-    nearest = torch.einsum("nci,ij,ncj->nc", away, gaussians.precision, away).min(dim=1).values
-    if not relative:
-        return nearest
-    off = features - gaussians.overall_mean
-    return nearest - torch.einsum("ni,ij,nj->n", off, gaussians.overall_precision, off)
+    features, weight, bias = features.double(), weight.double(), bias.double()
+    origin = -torch.linalg.pinv(weight) @ bias
+    away = features - origin
+    _, directions = torch.linalg.eigh(away.T @ away / len(away))  # in the order of rising variance
+    unscaled = Familiarity(origin.float(), directions[:, -dimensions:].half(), 1.0)
+    largest = (features @ weight.T + bias).amax(dim=1).mean()
+    scale = largest / unscaled._residual(features).double().mean()
+    return Familiarity(unscaled.origin, unscaled.directions, float(scale))
 
 
 def measure_auroc(familiar: Tensor, foreign: Tensor) -> float:

@@ -316,7 +316,7 @@ PRESETS: dict[str, dict[str, Recipe]] = {
             "crop_area_max": 2.0,
             "colour_jitter": 0.2,
         },
-        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine", "image_px": 96},
+        frozen={"epochs": 40, "batch_size": 128, "schedule": "cosine", "image_px": 96},
     ),
     "report": _recipes(
         "report",
