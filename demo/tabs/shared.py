@@ -1,0 +1,63 @@
+"""What the tabs have in common: what they are drawn from, and how they talk to the browser."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from demo.gallery import Gallery
+from demo.jobs import Jobs
+from demo.models import Models
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Options of an event that only redraws: nothing flashes, and it is no endpoint of the API."""
+
+ON_CHOICE = """
+let chosen = null;
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-choice]');
+  if (!button) return;
+  chosen = button.dataset.choice;
+  trigger('click', {choice: chosen});
+});
+watch('value', () => {
+  if (chosen === null) return;
+  element.querySelector(`[data-choice="${chosen}"]`)?.focus({preventScroll: true});
+  chosen = null;
+});
+"""
+"""JavaScript for `gr.HTML`: a click on an element with `data-choice` is an event with that
+`choice`; redrawing leaves the keyboard where it was."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every tab is given. A tab is `class SomeTab`, made inside its `gr.Tab`:
+    `SomeTab(shared, tab)` draws, its methods `on_*` answer events."""
+
+    blocks: gr.Blocks
+    """The page, for what happens when it loads."""
+    tabs: gr.Tabs
+    """All tabs, each with its name in `words.common` as its id: setting `selected` opens one."""
+    owner: gr.BrowserState
+    """The visitor's token, or "": kept by their browser. It stands outside the tabs, for what a
+    closed tab holds is not there when the page loads."""
+    models: Models
+    gallery: Gallery
+    jobs: Jobs
+
+
+def create_html(value: str = "", **options: Any) -> gr.HTML:
+    """HTML that only `style.css` styles."""
+    return gr.HTML(value, apply_default_css=False, **options)
+
+
+def read_choice(event: gr.EventData) -> str:
+    """The `data-choice` of what was clicked (`ON_CHOICE`), or "": a visitor can send anything."""
+    choice = getattr(event, "choice", "")
+    return choice if isinstance(choice, str) else ""
+
+
+def refuse(sentence: str) -> gr.Error:
+    """To raise: the sentence is shown to the visitor and nothing is logged."""
+    return gr.Error(sentence, print_exception=False)
