@@ -1,0 +1,145 @@
+"""The faults a person can do something about: one family, each with a code and its facts.
+
+The sentence of a code for a terminal stands in `SENTENCES`; the app has its own words where a
+terminal's would name a flag, a command or a path.
+"""
+
+from typing import Any
+
+SENTENCES = {
+    # Settings
+    "setting_wrong": "{flag}: give {allowed}, not {value}.",
+    "setting_missing": "{flag} is missing: give {allowed}.",
+    "setting_unknown": "{setting} is not a setting here: leave it out.",
+    "settings_contradict_frozen": (
+        "where only the last layer is trained, features are computed once, so images cannot be "
+        "augmented: set flip to False, and the shifts, crops, colours and blur to nothing."
+    ),
+    # Checkpoints
+    "checkpoint_unreadable": "{file} cannot be read: {reason}.",
+    "checkpoint_changed": "{file} is damaged: its hash is not the recorded one.",
+    "checkpoint_not_safetensors": "{file} is not a safetensors file.",
+    "checkpoint_not_resnet": "{file} does not hold a torchvision ResNet-18's tensors.",
+    "checkpoint_wrong_tensor": "{file} is damaged: {tensor} is {found}, not {expected}.",
+    "checkpoint_not_finite": "{file} is damaged: {tensor} is not finite.",
+    "record_damaged": "{file} is damaged: it is not a record of ours ({reason}).",
+    "record_format": "{file} is not a record of format {format}.",
+    "checkpoints_missing": (
+        "{folder} holds no finished run: train one with 'python -m trainer train', or name "
+        "another folder with --checkpoints."
+    ),
+    "checkpoints_unusable": (
+        "{folder} holds no usable checkpoint ({fault}) Train them with 'python -m trainer train'."
+    ),
+    # Data
+    "data_no_folder": "{path} is not a folder: give a local copy of CIFAR-10 with --data DIR.",
+    "data_not_fetched": (
+        "CIFAR-10 is not on this machine and could not be fetched from the Hub ({reason}). Run "
+        "'{fetch}' while online, give a local copy with --data DIR, or use --sample."
+    ),
+    "data_no_files": (
+        "{path} holds neither train-*.parquet and test-*.parquet nor train/<class>/* and "
+        "test/<class>/* images: fetch the data set with '{fetch}'."
+    ),
+    "data_shard_damaged": (
+        "{path} is damaged or only partly downloaded: delete it and run '{fetch}' again."
+    ),
+    "data_row_empty": "{path} has a row without an image or a label: fetch it with '{fetch}'.",
+    "data_label": "{path} holds the label {label}, not one of 0..9: fetch it with '{fetch}'.",
+    "data_class_missing": "the {split} split in {path} has no images of: {classes}.",
+    "data_not_a_class": "{path} is not named after a class: use {classes}.",
+    "data_image_size": "{path} holds an image of {size} pixels: CIFAR-10 has {expected}.",
+    "data_image_damaged": "{path} holds an image that cannot be decoded: fetch it with '{fetch}'.",
+    "own_none": "{path} holds no pictures: put them into {path}/<class>/.",
+    "own_too_many": "{path} holds more than {most} pictures: take some out.",
+    "own_not_a_picture": "{path}: {reason}",
+    # Backbone
+    "backbone_unreadable": (
+        "the backbone {path} cannot be read ({reason}): give a safetensors file of a torchvision "
+        "ResNet-18 with --backbone."
+    ),
+    "backbone_not_fetched": (
+        "torchvision's ImageNet weights are not on this machine and could not be downloaded: "
+        "connect to the internet once, or give a safetensors file with --backbone FILE "
+        "(checkpoints/sgd_frozen.safetensors holds one)."
+    ),
+    "backbone_not_resnet": "{path} is not a torchvision ResNet-18: its tensors do not match.",
+    "backbone_not_finite": "{path} holds a value that is not finite: fetch it again.",
+    # Training
+    "device_missing": "this machine has no {device} device: use --device cpu or auto.",
+    "run_exists": (
+        "{folder} already holds a run of {name}: continue it with --resume, or choose another "
+        "folder with --out."
+    ),
+    "finetuned_exists": "{folder} already holds {name}: choose another --name or --out.",
+    "run_finished_otherwise": (
+        "{folder} holds a finished {name} run with other settings or data: give the same ones, or "
+        "another --out."
+    ),
+    "run_unfinished_otherwise": (
+        "{folder} holds an unfinished {name} run of another {differing}: give the same settings, "
+        "or another --out."
+    ),
+    "states_damaged": (
+        "{folder} holds only damaged states of {name}: delete {name}.*.state there and start anew."
+    ),
+    "batch_not_shared": (
+        "batch size {batch_size} cannot be shared by {processes} processes: give --batch-size a "
+        "multiple of {processes}."
+    ),
+    "batch_too_large": (
+        "batch size {batch_size} exceeds the {images} training images: give a smaller --batch-size."
+    ),
+    "loss_not_finite": (
+        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}); the "
+        "weights were not changed by it. Try a lower rate or another seed."
+    ),
+    "folder_locked": (
+        "{folder} is in use by {holder}: wait until it has ended, or choose another folder."
+    ),
+}
+"""Code to the terminal's sentence, a format string over the facts."""
+
+
+class QuartetError(Exception):
+    """A fault that is told in one sentence. `str(error)` is the terminal's."""
+
+    def __init__(self, code: str, **facts: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return SENTENCES[self.code].format(**self.facts)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.code, self.facts)
+
+
+class SettingError(QuartetError):
+    """A setting is missing, out of range, or contradicts another."""
+
+
+class CheckpointError(QuartetError):
+    """A checkpoint is missing, damaged or not ours."""
+
+
+class DataError(QuartetError):
+    """The data set, or a folder of pictures, is missing or damaged."""
+
+
+class BackboneError(QuartetError):
+    """The pre-trained weights are missing or unusable."""
+
+
+class PictureError(QuartetError):
+    """The file is not a picture we take."""
+
+
+class TrainingError(QuartetError):
+    """A run could not start, or stopped by a fault."""
+
+
+def _rebuild(kind: type[QuartetError], code: str, facts: dict[str, Any]) -> QuartetError:
+    """Unpickles an error that crossed from a child process."""
+    return kind(code, **facts)
