@@ -1,6 +1,10 @@
 """Words that all tabs share: the models' names, the tabs', and a sentence for every error."""
 
+from pathlib import Path
+
 from trainer.errors import QuartetError
+from trainer.recipe import PLAIN_BACKBONE
+from trainer.wording import sentence
 
 TITLE = "Quartet"
 TAGLINE = (
@@ -15,7 +19,10 @@ LABELS = {
     "adam_frozen": "Adam, last layer",
 }
 """Recipe name to the model's name on screen."""
+PLAIN = "the pre-trained backbone, with a new last layer"
 RIGHT, WRONG = "right", "wrong"
+FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
+NOT_UPLOADED = "That file was not uploaded here: upload it first."
 
 SENTENCES: dict[str, str] = {}
 """Error code to what a visitor reads, a format string over the error's facts; for codes whose
@@ -25,20 +32,35 @@ sentence for a terminal names a flag, a command or a path."""
 def explain(error: QuartetError) -> str:
     """What a visitor reads of an error: one sentence that says what to do."""
     own = SENTENCES.get(error.code)
-    return to_sentence(str(error) if own is None else own.format(**error.facts))
+    return sentence(str(error) if own is None else own.format(**error.facts))
 
 
-def to_sentence(reason: str) -> str:
-    """A reason with a capital and a full stop."""
-    sentence = reason[:1].upper() + reason[1:]
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+def describe_fault(name: str, fault: QuartetError) -> str:
+    """That a model is missing or damaged."""
+    reason = explain(fault)
+    return f"{LABELS[name]}: {reason[0].lower()}{reason[1:]} The other models go on without it."
 
 
-def article(noun: str) -> str:
-    """`a cat`, `an airplane`."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+def describe_temporary_home(home: Path, reason: str | None, temporary: Path) -> str:
+    """For the log."""
+    return (
+        f"{home} cannot be written ({reason}): jobs are kept in {temporary} until the app ends; "
+        f"name another folder with QUARTET_HOME."
+    )
 
 
 def inline_label(name: str) -> str:
     """A model's name inside a sentence: `SGD (all layers)`."""
     return LABELS[name].replace(", ", " (") + ")"
+
+
+def start_label(start: str) -> str:
+    """What a job began with: one of the four, the backbone, or an earlier job."""
+    if start == PLAIN_BACKBONE:
+        return PLAIN
+    return LABELS.get(start) or describe_job(start.rpartition(":")[2])
+
+
+def describe_job(job_id: str) -> str:
+    """A job's name for its owner."""
+    return f"job {job_id[:6]}"
