@@ -38,7 +38,9 @@ def time_alone(records: Records) -> dict[str, TrainingTime]:
         for record in group:
             if record.features_s is not None:
                 alone_s = record.seconds + record.features_s
-                times[record.name] = TrainingTime(alone_s, record.features_s)
+                one_pass = [one for one in group if one.features_s == record.features_s]
+                shared = record.features_s if len(one_pass) > 1 else 0.0
+                times[record.name] = TrainingTime(alone_s, shared)
             elif record in free:
                 times[record.name] = TrainingTime(record.seconds + shared_s, shared_s)
             elif _remainder(record) == longest:
