@@ -5,8 +5,8 @@ import string
 from typing import Any
 
 import pytest
-
 from demo.jobs.limits import Limits
+
 from demo.words import about, accuracy, common, compare
 from tests.conftest import CHECKPOINTS
 from trainer import errors
@@ -91,7 +91,8 @@ def test_about_names_what_the_recipes_differ_in(records: dict[str, Record]) -> N
 
 
 def test_about_shows_every_setting_in_which_recipes_differ(records: dict[str, Record]) -> None:
-    headers, rows = about.list_recipes(records)
+    columns, rows = about.list_recipes(records)
+    headers = [header for header, _ in columns]
     assert [row[0] for row in rows] == list(common.LABELS.values())
     assert [row[headers.index("batch size")] for row in rows] == [16, 64, 128, 128]
     assert {"schedule", "warm-up", "BatchNorm momentum"} <= set(headers)
