@@ -13,11 +13,7 @@ Every file is written beside its place, flushed to disk, read back, and only the
 """
 
 import contextlib
-import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +23,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from trainer.hashing import hash_file
-from trainer.recipe import CLASSES
+from trainer.errors import CheckpointError, TrainingError
+from trainer.files import hash_bytes, hash_file, replacing
+from trainer.recipe import CLASSES, RECIPE_NAMES
+from trainer.record import Record
 from trainer.resnet import weight_shapes
 
-RECORD_FORMAT = 1
-"""Version of the record's layout; raised when a reader of the old one would fail."""
 KEPT_STATES = 2
-
-
-class CheckpointError(Exception):
-    """A checkpoint is missing, damaged or not ours. The message names it and the fault."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ class Checkpoint:
     """torchvision's state dict, as stored."""
     metadata: dict[str, str]
     """The .safetensors file's text metadata."""
-    record: dict[str, Any]
+    record: Record
     """The .json file."""
 
 
@@ -61,6 +53,8 @@ class Predictions:
     """`(N, 10)` float32."""
     labels: Tensor
     """`(N,)` int64, the true classes."""
+    start_probabilities: Tensor | None = None
+    """`(N, 10)` float32: what a short run's start said before the first step; None elsewhere."""
 
 
 def save_checkpoint(
@@ -69,30 +63,30 @@ def save_checkpoint(
     weights: dict[str, Tensor],
     metadata: dict[str, str],
     predictions: Predictions,
-    record: dict[str, Any],
+    record: Record,
 ) -> None:
     """Writes a recipe's three files, replacing older ones, the record last.
 
     Args:
         weights: torchvision's state dict in its stored dtypes (`to_stored`).
-        record: the record without `weights_sha256` and `predictions_sha256`, added here.
+        record: its `weights_sha256` and `predictions_sha256` are filled in here.
 
     Raises:
         OSError: the disk is full or read-only; the old files are then intact.
     """
-    weights_bytes = safetensors.torch.save(weights, metadata)
-    predictions_bytes = safetensors.torch.save(
-        {
-            "probabilities": predictions.probabilities.float().cpu(),
-            "labels": predictions.labels.to(torch.uint8).cpu(),
-        }
-    )
-    record = {
-        **record,
-        "weights_sha256": _sha256(weights_bytes),
-        "predictions_sha256": _sha256(predictions_bytes),
+    answers = {
+        "probabilities": predictions.probabilities.float().cpu(),
+        "labels": predictions.labels.to(torch.uint8).cpu(),
     }
-    record_bytes = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    if predictions.start_probabilities is not None:
+        answers["start_probabilities"] = predictions.start_probabilities.float().cpu()
+    weights_bytes = safetensors.torch.save(weights, metadata)
+    predictions_bytes = safetensors.torch.save(answers)
+    hashes = {
+        "weights_sha256": hash_bytes(weights_bytes),
+        "predictions_sha256": hash_bytes(predictions_bytes),
+    }
+    record_bytes = record.model_copy(update=hashes).as_json().encode()
     with contextlib.ExitStack() as unfinished:
         # All three are safely on disk before the first old file is replaced.
         for suffix, content in (
@@ -100,7 +94,7 @@ def save_checkpoint(
             (".safetensors", weights_bytes),
             (".json", record_bytes),
         ):
-            unfinished.enter_context(_replacing(folder / f"{name}{suffix}", content))
+            unfinished.enter_context(replacing(folder / f"{name}{suffix}", content))
 
 
 def load_checkpoint(folder: Path, name: str) -> Checkpoint:
@@ -115,9 +109,9 @@ def load_checkpoint(folder: Path, name: str) -> Checkpoint:
     try:
         digest = hash_file(path)
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
-    if digest != record["weights_sha256"]:
-        raise CheckpointError(f"{path.name} is damaged: its hash is not the recorded one.")
+        raise _unreadable(path, error) from error
+    if digest != record.weights_sha256:
+        raise CheckpointError("checkpoint_changed", file=path.name)
     weights, metadata = load_weights(path)
     return Checkpoint(name, weights, metadata, record)
 
@@ -137,40 +131,49 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+        raise _unreadable(path, error) from error
     except SafetensorError as error:
-        raise CheckpointError(f"{path.name} is not a safetensors file.") from error
+        raise CheckpointError("checkpoint_not_safetensors", file=path.name) from error
     verify_weights(weights, path.name)
     return weights, metadata
 
 
-def load_record(folder: Path, name: str) -> dict[str, Any]:
+def load_record(folder: Path, name: str) -> Record:
     """Reads `<folder>/<name>.json`.
 
     Raises:
-        CheckpointError: it is missing, not JSON, or of another format.
+        CheckpointError: it is missing, or not a record.
     """
-    try:
-        record = json.loads(_read(folder / f"{name}.json"))
-    except ValueError as error:
-        raise CheckpointError(f"{name}.json is damaged: it is not JSON.") from error
-    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
-        raise CheckpointError(f"{name}.json is not a record of format {RECORD_FORMAT}.")
-    return record
+    path = folder / f"{name}.json"
+    return Record.from_json(_read(path), path.name)
 
 
-def load_predictions(folder: Path, record: dict[str, Any]) -> Predictions:
+def list_names(folder: Path) -> list[str]:
+    """Names of the four recipes that have a record in `folder`.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    names = [name for name in RECIPE_NAMES if (folder / f"{name}.json").exists()]
+    if not names:
+        raise CheckpointError("checkpoints_missing", folder=folder)
+    return names
+
+
+def load_predictions(folder: Path, record: Record) -> Predictions:
     """Reads a checkpoint's recorded answers on the test images.
 
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    name = f"{record['name']}.predictions.safetensors"
-    content = _read(folder / name)
-    if _sha256(content) != record["predictions_sha256"]:
-        raise CheckpointError(f"{name} is damaged: its hash is not the recorded one.")
+    path = folder / f"{record.name}.predictions.safetensors"
+    content = _read(path)
+    if hash_bytes(content) != record.predictions_sha256:
+        raise CheckpointError("checkpoint_changed", file=path.name)
     tensors = safetensors.torch.load(content)
-    return Predictions(tensors["probabilities"], tensors["labels"].long())
+    return Predictions(
+        tensors["probabilities"], tensors["labels"].long(), tensors.get("start_probabilities")
+    )
 
 
 def to_stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -193,37 +196,41 @@ def verify_weights(weights: dict[str, Tensor], source: str) -> None:
     """
     expected = {name: (shape, _stored_dtype(name)) for name, shape in weight_shapes().items()}
     if weights.keys() != expected.keys():
-        raise CheckpointError(f"{source} does not hold a torchvision ResNet-18's tensors.")
+        raise CheckpointError("checkpoint_not_resnet", file=source)
     for name, tensor in weights.items():
-        if (tuple(tensor.shape), tensor.dtype) != expected[name]:
+        shape, dtype = expected[name]
+        if (tuple(tensor.shape), tensor.dtype) != (shape, dtype):
             raise CheckpointError(
-                f"{source} is damaged: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
-                f"not {expected[name][0]} {expected[name][1]}."
+                "checkpoint_wrong_tensor",
+                file=source,
+                tensor=name,
+                found=f"{tuple(tensor.shape)} {tensor.dtype}",
+                expected=f"{shape} {dtype}",
             )
         if not tensor.isfinite().all():
-            raise CheckpointError(f"{source} is damaged: {name} is not finite.")
+            raise CheckpointError("checkpoint_not_finite", file=source, tensor=name)
 
 
-def describe(record: dict[str, Any]) -> dict[str, str]:
+def describe(record: Record) -> dict[str, str]:
     """The text metadata of a checkpoint's .safetensors file, from its record."""
-    recipe = record["recipe"]
+    recipe = record.recipe
     texts = {
         "format": "pt",
         "architecture": "torchvision resnet18(num_classes=10)",
-        "recipe": record["name"],
-        "preset": recipe["preset"],
-        "image_px": recipe["image_px"],
-        "mean": json.dumps(record["mean"]),
-        "std": json.dumps(record["std"]),
+        "recipe": record.name,
+        "preset": recipe.preset,
+        "image_px": recipe.image_px,
+        "mean": json.dumps(record.mean),
+        "std": json.dumps(record.std),
         "classes": json.dumps(CLASSES),
-        "backbone": record["backbone"]["name"],
-        "backbone_sha256": record["backbone"]["sha256"],
-        "data": record["data"]["name"],
-        "epochs": recipe["epochs"],
-        "seed": recipe["seed"],
-        "test_accuracy": record["test"]["accuracy"],
-        "versions": json.dumps(record["versions"]),
-        "date": record["date"],
+        "backbone": record.backbone.name,
+        "backbone_sha256": record.backbone.sha256,
+        "data": record.data.name,
+        "epochs": recipe.epochs,
+        "seed": recipe.seed,
+        "test_accuracy": record.test.accuracy,
+        "versions": json.dumps(record.versions),
+        "date": record.date,
     }
     return {key: str(value) for key, value in texts.items()}
 
@@ -242,19 +249,26 @@ def save_state(folder: Path, name: str, step: int, tensors: dict[str, Tensor], i
     """
     stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     content = safetensors.torch.save(stored, {"info": json.dumps(info)})
-    path = folder / f"{name}.{step:08d}.{_sha256(content)[:32]}.state"
-    with _replacing(path, content):
+    path = folder / f"{name}.{step:08d}.{hash_bytes(content)[:32]}.state"
+    with replacing(path, content):
         pass
     for old in _states(folder, name)[KEPT_STATES:]:
         old.unlink(missing_ok=True)
 
 
 def load_newest_state(folder: Path, name: str) -> tuple[dict[str, Tensor], Any] | None:
-    """The newest state that is whole, as (tensors, info), or None. Damaged ones are skipped."""
-    for path in _states(folder, name):
+    """The newest state that is whole, as (tensors, info), or None where there is no state.
+
+    Raises:
+        TrainingError: there are states, and all are damaged.
+    """
+    paths = _states(folder, name)
+    for path in paths:
         content = path.read_bytes()
-        if path.name.split(".")[-2] == _sha256(content)[:32]:
+        if path.name.split(".")[-2] == hash_bytes(content)[:32]:
             return safetensors.torch.load(content), json.loads(_metadata(content)["info"])
+    if paths:
+        raise TrainingError("states_damaged", folder=folder, name=name)
     return None
 
 
@@ -274,59 +288,16 @@ def _states(folder: Path, name: str) -> list[Path]:
     return sorted(folder.glob(f"{name}.*.state"), reverse=True)
 
 
-@contextlib.contextmanager
-def _replacing(path: Path, content: bytes) -> Iterator[None]:
-    """Writes and verifies `content` beside `path` on entry; renames it into place on exit.
-
-    An exception, on entry or inside, leaves `path` as it was and nothing beside it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)
-        if Path(unfinished).read_bytes() != content:
-            raise OSError(f"{path.name} did not read back as written: the disk may be failing")
-        yield
-        os.replace(unfinished, path)
-        _sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unfinished)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content`, or leaves it as it was.
-
-    Raises:
-        OSError: the disk is full or read-only.
-    """
-    with _replacing(path, content):
-        pass
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flushes a rename. Windows cannot open folders and needs no such thing."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise _unreadable(path, error) from error
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    reason = error.strerror or type(error).__name__
+    return CheckpointError("checkpoint_unreadable", file=path.name, reason=reason)
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import re
@@ -15,39 +14,38 @@ from pathlib import Path
 import torch
 
 from trainer import checkpoint, metrics
-from trainer.checkpoint import CheckpointError
-from trainer.data import DataError, evaluated_rows, load_dataset, split_validation
+from trainer.data import evaluated_rows, load_dataset, split_validation
 from trainer.distributed import joined_world
 from trainer.engine import Placement, Trainer
+from trainer.errors import PictureError, QuartetError, TrainingError
 from trainer.events import Event, EventLog, OnEvent
 from trainer.figures import stored_logits
+from trainer.files import hash_tensors, lock_folder
 from trainer.finetune import (
     choose_images,
     load_start,
     mix_in,
     read_own_pictures,
-    read_start_recipe,
+    settings_like_start,
 )
-from trainer.hashing import hash_tensors
-from trainer.model import BackboneError, load_backbone
-from trainer.picture import PictureError, decode_picture, to_pixels
+from trainer.model import load_backbone
+from trainer.picture import decode_picture, to_pixels
 from trainer.predict import Quartet
 from trainer.progress import show_progress
 from trainer.recipe import (
     CLASSES,
-    OPTIMIZERS,
+    EMPHASIS,
+    PLAIN_BACKBONE,
     PRESETS,
     RECIPE_NAMES,
-    TRAINED,
+    JobSettings,
     Recipe,
-    RecipeError,
 )
-from trainer.run import TrainingError
-from trainer.settings import EMPHASIS, PLAIN_BACKBONE, Settings
+from trainer.record import Origin, OwnPictures
 from trainer.stop import Interrupted, stop_on_signals
 
-USER_ERRORS = (BackboneError, CheckpointError, DataError, PictureError, RecipeError, TrainingError)
-"""Faults told in one sentence, without a traceback."""
+OPTIMIZERS = ("sgd", "adam", "adamw")
+TRAINED = ("last_layer", "last_block", "all")
 
 TRAIN_ORDER = ("sgd_frozen", "adam_frozen", "sgd_full", "adam_full")
 """Minutes before hours."""
@@ -64,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
         return status
-    except USER_ERRORS as error:
+    except QuartetError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(
@@ -85,10 +83,7 @@ def train(options: argparse.Namespace) -> int:
         for recipe in recipes:
             finished = (folder / f"{recipe.name}.json").exists()
             if finished or checkpoint.has_state(folder, recipe.name):
-                raise TrainingError(
-                    f"{folder} already holds a run of {recipe.name}: continue it with --resume, "
-                    f"or choose another folder with --out."
-                )
+                raise TrainingError("run_exists", folder=folder, name=recipe.name)
     device = _device(options.device)
     precision = options.precision
     if precision == "auto":
@@ -103,6 +98,7 @@ def train(options: argparse.Namespace) -> int:
         stop = stack.enter_context(stop_on_signals())
         listeners: list[OnEvent] = []
         if world.writes:
+            stack.enter_context(lock_folder(folder, "a training run"))
             log = EventLog(folder / "events.jsonl")
             stack.callback(log.close)
             listeners = [log, stack.enter_context(show_progress([r.name for r in recipes]))]
@@ -130,10 +126,10 @@ def finetune(options: argparse.Namespace) -> int:
     """Trains one model for a short while and writes its checkpoint."""
     folder: Path = options.out
     if (folder / f"{options.name}.json").exists():
-        raise TrainingError(
-            f"{folder} already holds {options.name}: choose another --name or --out."
-        )
-    settings = _settings(options)
+        raise TrainingError("finetuned_exists", folder=folder, name=options.name)
+    names = [name for name in JobSettings.model_fields if name != "start"]
+    given = {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    settings = settings_like_start(options.start, options.checkpoints, **given)
     recipe = settings.recipe(options.name)
     start = load_start(options.start, options.checkpoints)
     data = load_dataset(options.data, options.sample)
@@ -144,29 +140,32 @@ def finetune(options: argparse.Namespace) -> int:
         own = read_own_pictures(options.own)
         training = mix_in(training, own, settings.own_repeats)
     if 2 <= len(training) < recipe.batch_size:
-        recipe = dataclasses.replace(recipe, batch_size=len(training))
+        recipe = recipe.changed(batch_size=len(training))
     splits = {
         "train": training,
         "validation": validation.subset(evaluated_rows(len(validation), settings.evaluated)),
         "test": data.test.subset(evaluated_rows(len(data.test), settings.evaluated)),
     }
-    origin = {
-        "start": start.name,
-        "start_sha256": start.sha256,
-        "settings": {**settings.as_dict(), "start": start.name},
-        "own_pictures": None
+    origin = Origin(
+        start=start.name,
+        start_sha256=start.sha256,
+        settings=settings.changed(start=start.name),
+        own_pictures=None
         if own is None
-        else {"count": len(own), "sha256": hash_tensors(vars(own))},
-        "threads": torch.get_num_threads(),
-    }
+        else OwnPictures(count=len(own), sha256=hash_tensors(vars(own))),
+        threads=torch.get_num_threads(),
+    )
     placement = Placement(
         folder,
         _device(options.device),
         summary_every_s=options.summary_every_s,
-        brief=True,
+        keep_features=True,
+        measure_start=True,
+        keep_stopped=True,
     )
     trainer = Trainer(data, start, placement, splits, origin)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(lock_folder(folder, "a fine-tuning run"))
         stop = stack.enter_context(stop_on_signals())
         log = EventLog(folder / "events.jsonl")
         stack.callback(log.close)
@@ -176,12 +175,7 @@ def finetune(options: argparse.Namespace) -> int:
             log(event)
             screen(event)
 
-        try:
-            trainer.fit(recipe, on_event, stop)
-        except Interrupted as interruption:
-            checkpoint.drop_states(folder, recipe.name)
-            print(f"{interruption}.", file=sys.stderr)
-            return 128 + (stop.signal or signal.SIGINT)
+        trainer.fit(recipe, on_event, stop)
     print(f"{folder / recipe.name}.safetensors is written")
     return 0
 
@@ -214,16 +208,12 @@ def evaluate(options: argparse.Namespace) -> int:
     """Recomputes recorded test figures; returns 1 where one differs."""
     data = load_dataset(options.data, options.sample)
     device = _device(options.device)
-    names = options.only or [
-        name for name in RECIPE_NAMES if (options.checkpoints / f"{name}.json").exists()
-    ]
-    if not names:
-        raise CheckpointError(f"{options.checkpoints} holds no checkpoint.")
+    names = options.only or [*checkpoint.list_names(options.checkpoints)]
     status = 0
     for name in names:
         loaded = checkpoint.load_checkpoint(options.checkpoints, name)
-        recorded = loaded.record["test"]
-        image_px = loaded.record["recipe"]["image_px"]
+        recorded = loaded.record.test
+        image_px = loaded.record.recipe.image_px
         logits = stored_logits(loaded.weights, data.test.images, image_px, device)
         figures = metrics.measure(logits, data.test.labels)
         print(
@@ -232,13 +222,13 @@ def evaluate(options: argparse.Namespace) -> int:
             end="; ",
         )
         # The digest tells files apart, not images: PNG and WebP copies must compare equal.
-        same_count = len(data.test) == loaded.record["data"]["test_count"]
-        if loaded.record["data"]["digest"] != data.digest and not same_count:
-            print(f"recorded {recorded['accuracy']:.2%} is of another data set")
-        elif figures.confusion.tolist() == recorded["confusion"]:
+        same_count = len(data.test) == loaded.record.data.test_count
+        if loaded.record.data.digest != data.digest and not same_count:
+            print(f"recorded {recorded.accuracy:.2%} is of another data set")
+        elif figures.confusion == recorded.confusion:
             print("equals the recorded figures")
         else:
-            print(f"DIFFERS from the recorded {recorded['accuracy']:.2%}")
+            print(f"DIFFERS from the recorded {recorded.accuracy:.2%}")
             status = 1
     return status
 
@@ -289,17 +279,7 @@ def _chosen_recipes(options: argparse.Namespace) -> list[Recipe]:
     }
     preset = PRESETS[options.preset]
     names = [name for name in TRAIN_ORDER if not options.only or name in options.only]
-    return [dataclasses.replace(preset[name], **changes) for name in names]
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """The start's own settings with what the options change."""
-    recipe = PRESETS["default"].get(options.start)
-    if recipe is None and options.start != PLAIN_BACKBONE:
-        recipe = read_start_recipe(Path(options.start))
-    names = [field.name for field in dataclasses.fields(Settings) if field.name != "start"]
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    return Settings.like(recipe, options.start, **given)
+    return [preset[name].changed(**changes) for name in names]
 
 
 def _device(name: str) -> torch.device:
@@ -320,16 +300,6 @@ def _recipe_names(text: str) -> list[str]:
         if name not in RECIPE_NAMES:
             raise argparse.ArgumentTypeError(
                 f"{name!r} is not a recipe: choose from {', '.join(RECIPE_NAMES)}"
-            )
-    return names
-
-
-def _class_names(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    for name in names:
-        if name not in CLASSES:
-            raise argparse.ArgumentTypeError(
-                f"{name!r} is not a class: choose from {', '.join(CLASSES)}"
             )
     return names
 
@@ -459,6 +429,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     command.add_argument("--momentum", type=float, metavar="X", help="or Adam's beta1")
     command.add_argument("--beta2", type=float, metavar="X", help="of Adam and AdamW")
     command.add_argument("--weight-decay", type=float, metavar="X")
+    command.add_argument("--label-smoothing", type=float, metavar="X")
     command.add_argument("--trained", choices=TRAINED, help="default: as the start was")
     command.add_argument("--epochs", type=int, default=1, metavar="N", help="default: 1")
     command.add_argument("--steps", type=int, metavar="N", help="instead of epochs")
@@ -468,11 +439,10 @@ def _build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "--images", type=int, default=2000, metavar="N", help="training images (default: 2000)"
     )
     command.add_argument(
-        "--emphasise",
-        dest="emphasised",
-        type=_class_names,
-        metavar="CLASSES",
-        help=f"classes drawn {EMPHASIS:g} times as often, separated by commas",
+        "--emphasised",
+        nargs="+",
+        choices=CLASSES,
+        help=f"classes drawn {EMPHASIS:g} times as often",
     )
     command.add_argument(
         "--augment", action="store_true", help="flips and shifts; not when only the last layer is"

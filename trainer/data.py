@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.cache import read_cache, write_cache
+from trainer.errors import DataError
+from trainer.files import read_cache, write_cache
 from trainer.recipe import CLASSES, NATIVE_PX
 
 HUB_DATASET = "uoft-cs/cifar10"
@@ -30,10 +31,6 @@ VALIDATION_FRACTION = 0.1
 """Share of the training images held out: 5,000 of CIFAR-10's 50,000."""
 SPLITS = ("train", "test")
 _VALIDATION_SEED = 20_091
-
-
-class DataError(Exception):
-    """The data set is missing or damaged. The message says which file and what to do."""
 
 
 @dataclass(frozen=True)
@@ -197,16 +194,14 @@ def _download_from_hub() -> Path:
         return _fetch_snapshot()
     except Exception as error:  # the client raises a dozen unrelated types
         raise DataError(
-            f"CIFAR-10 is not on this machine and could not be fetched from the Hub "
-            f"({type(error).__name__}). Run '{FETCH_COMMAND}' while online, give a local copy "
-            f"with --data DIR, or use --sample."
+            "data_not_fetched", reason=type(error).__name__, fetch=FETCH_COMMAND
         ) from error
 
 
 def _find_files(source: Path) -> dict[str, list[Path]]:
     """Parquet shards, or class-folder images, of each split below `source`."""
     if not source.is_dir():
-        raise DataError(f"{source} is not a folder: give a local copy of CIFAR-10 with --data DIR.")
+        raise DataError("data_no_folder", path=source)
     shards = {split: sorted(source.rglob(f"{split}-*.parquet")) for split in SPLITS}
     if all(shards.values()):
         return shards
@@ -216,10 +211,7 @@ def _find_files(source: Path) -> dict[str, list[Path]]:
     }
     if all(images.values()):
         return images
-    raise DataError(
-        f"{source} holds neither train-*.parquet and test-*.parquet nor train/<class>/* and "
-        f"test/<class>/* images: fetch the data set with '{FETCH_COMMAND}'."
-    )
+    raise DataError("data_no_files", path=source, fetch=FETCH_COMMAND)
 
 
 def _digest(files: dict[str, list[Path]], source: Path) -> str:
@@ -243,7 +235,7 @@ def _decode_split(split: str, files: list[Path]) -> Split:
     def encoded() -> Iterator[tuple[Path, bytes]]:
         for path, content, label in rows:
             if not 0 <= label < len(CLASSES):
-                raise DataError(f"{path} holds the label {label}, not one of 0..9.")
+                raise DataError("data_label", path=path, label=label, fetch=FETCH_COMMAND)
             labels.append(label)
             yield path, content
 
@@ -255,7 +247,7 @@ def _decode_split(split: str, files: list[Path]) -> Split:
     missing = set(range(len(CLASSES))) - set(labels)
     if missing:
         names = ", ".join(CLASSES[label] for label in sorted(missing))
-        raise DataError(f"the {split} split in {files[0].parent} has no images of: {names}.")
+        raise DataError("data_class_missing", split=split, path=files[0].parent, classes=names)
     return split_
 
 
@@ -271,19 +263,16 @@ def _parquet_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
                 contents = images.field("bytes").to_pylist()
                 for content, label in zip(contents, labels.to_pylist(), strict=True):
                     if content is None or label is None:
-                        raise DataError(f"{path} has a row without an image or a label.")
+                        raise DataError("data_row_empty", path=path, fetch=FETCH_COMMAND)
                     yield path, content, label
         except (pyarrow.ArrowException, OSError, KeyError) as error:
-            raise DataError(
-                f"{path} is damaged or only partly downloaded: delete it and run "
-                f"'{FETCH_COMMAND}' again."
-            ) from error
+            raise DataError("data_shard_damaged", path=path, fetch=FETCH_COMMAND) from error
 
 
 def _folder_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
     for path in files:
         if path.parent.name not in CLASSES:
-            raise DataError(f"{path.parent} is not named after a class: use {', '.join(CLASSES)}.")
+            raise DataError("data_not_a_class", path=path.parent, classes=", ".join(CLASSES))
         yield path, path.read_bytes(), CLASSES.index(path.parent.name)
 
 
@@ -294,14 +283,14 @@ def _decode(encoded: tuple[Path, bytes]) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as image:
             if image.size != (NATIVE_PX, NATIVE_PX):
                 raise DataError(
-                    f"{path} holds an image of {image.width}x{image.height} pixels: "
-                    f"CIFAR-10 has {NATIVE_PX}x{NATIVE_PX}."
+                    "data_image_size",
+                    path=path,
+                    size=f"{image.width}x{image.height}",
+                    expected=f"{NATIVE_PX}x{NATIVE_PX}",
                 )
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(
-            f"{path} holds an image that cannot be decoded: fetch it again with '{FETCH_COMMAND}'."
-        ) from error
+        raise DataError("data_image_damaged", path=path, fetch=FETCH_COMMAND) from error
 
 
 def _cache_name(digest: str) -> str:

@@ -7,6 +7,7 @@ to one that was never interrupted.
 
 import datetime
 import platform
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import torchvision
-from torch import nn
+from torch import Tensor
 from torchvision.models import ResNet
 
 import trainer
@@ -22,6 +23,7 @@ from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
 from trainer.data import Dataset, Split, split_validation
 from trainer.distributed import World
+from trainer.errors import CheckpointError, TrainingError
 from trainer.events import (
     EpochFinished,
     OnEvent,
@@ -30,17 +32,19 @@ from trainer.events import (
     RunStarted,
     StartEvaluated,
 )
-from trainer.examples import Examples, FeatureExamples, ImageExamples
-from trainer.figures import describe_figures, stored_logits
+from trainer.examples import Examples, FeatureExamples, ImageExamples, features_of
+from trainer.figures import stored_logits
 from trainer.model import (
     Backbone,
     build_pretrained,
     prepare_for_training,
     restore_padding,
 )
-from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, Recipe
+from trainer.optimizers import build_optimizer
+from trainer.recipe import Recipe
+from trainer.record import BackboneFacts, DataFacts, Figures, Origin, Record
 from trainer.resources import describe_hardware, sample_resources
-from trainer.run import Run, TrainingError
+from trainer.run import Run
 from trainer.stop import Interrupted, StopRequest
 
 
@@ -56,9 +60,22 @@ class Placement:
     save_every_s: float = 60.0
     summary_every_s: float = 5.0
     world: World = field(default_factory=World)
-    brief: bool = False
-    """For short runs on few images: measures the start too, and keeps a frozen backbone's features
-    in the user's cache."""
+    keep_features: bool = False
+    """Keeps a frozen backbone's features in the user's cache, for the next run on few images."""
+    measure_start: bool = False
+    """Measures what the weights do before the first step."""
+    keep_stopped: bool = False
+    """A run that is told to stop keeps what it has learned as its checkpoint, instead of a state
+    to resume from."""
+
+
+@dataclass(frozen=True)
+class _Features:
+    """A frozen backbone's outputs for every split, on the device."""
+
+    of: dict[str, Tensor]
+    """Split to `(N, 512)` float32."""
+    seconds: float
 
 
 class Trainer:
@@ -70,12 +87,12 @@ class Trainer:
         backbone: Backbone,
         placement: Placement,
         splits: dict[str, Split] | None = None,
-        origin: dict[str, Any] | None = None,
+        origin: Origin | None = None,
     ) -> None:
         """
         Args:
             splits: `train`, `validation` and `test`; default: the data's, a tenth held out.
-            origin: what else decided the run; goes into its record.
+            origin: what else decided a short run.
         """
         self.data = data
         self.backbone = backbone
@@ -85,7 +102,7 @@ class Trainer:
             training, validation = split_validation(data)
             splits = {"train": training, "validation": validation, "test": data.test}
         self.splits = splits
-        self._features: dict[int, FeatureExamples] = {}
+        self._features: dict[int, _Features] = {}
 
     def fit(self, recipe: Recipe, on_event: OnEvent, stop: StopRequest) -> None:
         """Trains `recipe` and writes its checkpoint into the placement's folder.
@@ -95,224 +112,205 @@ class Trainer:
             Interrupted: `stop` was set; the state is saved.
             OSError: the disk is full or read-only; whatever was saved before is intact.
         """
-        place = self.placement
-        run = Run(recipe)
+        run = None
         try:
-            with sample_resources(recipe.name, on_event, place.device):
-                test = self._fit(run, on_event, stop)
+            with sample_resources(recipe.name, on_event, self.placement.device):
+                model = self._build_model(recipe)
+                run = self._begin(recipe, model, on_event)
+                with run.clock.paused():
+                    examples = self._examples(recipe, model)
+                before = self._measure_start(recipe, examples, on_event)
+                self._train(run, examples, on_event, stop)
+                record = self._save_checkpoint(run, model, before)
+                run.clock.tick()
         except Exception as error:
-            on_event(RunFailed(recipe.name, reason=str(error), step=run.step))
+            on_event(
+                RunFailed(
+                    recipe=recipe.name,
+                    reason=str(error),
+                    code=getattr(error, "code", None),
+                    step=run.step if run else 0,
+                )
+            )
             raise
         on_event(
             RunFinished(
-                recipe.name,
-                test_accuracy=test["accuracy"],
-                test_loss=test["loss"],
-                train_s=run.train_s,
-                seconds=run.seconds,
+                recipe=recipe.name,
+                test_accuracy=record.test.accuracy,
+                test_loss=record.test.loss,
+                train_s=run.clock.train_s,
+                seconds=run.clock.seconds,
                 checkpoint=f"{recipe.name}.safetensors",
             )
         )
 
-    def finished(self, recipe: Recipe) -> bool:
-        """True when the folder holds this recipe's verified checkpoint.
+    def finished(self, recipe: Recipe) -> Record | None:
+        """The record of this recipe's verified checkpoint in the folder, or None.
 
         Raises:
             TrainingError: it holds one trained otherwise.
         """
         folder = self.placement.folder
-        if not (folder / f"{recipe.name}.json").exists():
-            return False
         try:
             record = checkpoint.load_checkpoint(folder, recipe.name).record
-        except checkpoint.CheckpointError:
-            return False
-        if (
-            Recipe.from_dict(record["recipe"]) != recipe
-            or record["data"]["digest"] != self.data.digest
-        ):
-            raise TrainingError(
-                f"{folder} holds a finished {recipe.name} run with other settings or data: "
-                f"give the same ones, or another --out."
-            )
-        return True
+        except CheckpointError:
+            return None
+        if record.recipe != recipe or record.data.digest != self.data.digest:
+            raise TrainingError("run_finished_otherwise", folder=folder, name=recipe.name)
+        return record
 
-    def _fit(self, run: Run, on_event: OnEvent, stop: StopRequest) -> dict[str, Any]:
-        """Trains and saves, and returns the test figures of the stored checkpoint."""
+    def _train(self, run: Run, examples: Examples, on_event: OnEvent, stop: StopRequest) -> None:
+        """Takes the run's remaining steps."""
         recipe, place = run.recipe, self.placement
-        world, device = place.world, place.device
-        run.start_clock()
-        if recipe.batch_size % world.size:
-            raise TrainingError(
-                f"batch size {recipe.batch_size} cannot be shared by {world.size} processes: "
-                f"give --batch-size a multiple of {world.size}."
-            )
-        steps_per_epoch = len(self.splits["train"]) // recipe.batch_size
-        if steps_per_epoch == 0:
-            raise TrainingError(
-                f"batch size {recipe.batch_size} exceeds the {len(self.splits['train'])} "
-                f"training images: give a smaller --batch-size."
-            )
-        run.total_steps = recipe.steps or recipe.epochs * steps_per_epoch
-        epochs = -(-run.total_steps // steps_per_epoch)
-
-        model = build_pretrained(self.backbone, recipe.seed)
-        prepare_for_training(model, recipe)
-        model.to(device)
-        run.network = model.fc if recipe.frozen else model
-        run.optimizer = optimizer = build_optimizer(recipe, run.network)
-        run.loss_sum = torch.zeros((), device=device)
-        run.correct_sum = torch.zeros((), device=device)
-        run.bad_step = torch.full((), -1.0, device=device)
-        if place.resume:
-            run.restore(place.folder, self._identity(recipe))
+        world, device, optimizer = place.world, place.device, run.optimizer
         network = world.wrap(run.network)
-        on_event(
-            RunStarted(
-                recipe.name,
-                settings=recipe.as_dict(),
-                data=self.data.name,
-                train_count=len(self.splits["train"]),
-                validation_count=len(self.splits["validation"]),
-                test_count=len(self.splits["test"]),
-                backbone=self.backbone.name,
-                hardware=describe_hardware(device),
-                total_steps=run.total_steps,
-                step=run.step,
-            )
-        )
-
-        examples = self._examples(recipe, model)
-        if place.brief:
-            before = metrics.measure(
-                examples.logits("validation"), self.splits["validation"].labels
-            )
-            on_event(
-                StartEvaluated(
-                    recipe.name,
-                    validation_loss=before.loss,
-                    validation_accuracy=before.accuracy,
-                )
-            )
         run.start_steps()
-        while len(run.history) < epochs:
-            epoch = len(run.history) + 1
-            last_step = min(epoch * steps_per_epoch, run.total_steps)
-            plan = plan_epoch(recipe, epoch, len(self.splits["train"]), device)
-            while run.step < last_step:
-                first = (run.step - (epoch - 1) * steps_per_epoch) * recipe.batch_size
+        while run.step < run.total_steps:
+            plan = plan_epoch(recipe, run.epoch, len(self.splits["train"]), device)
+            while run.step < run.epoch_end:
+                first = (run.step - run.epoch_start) * recipe.batch_size
                 mine = slice(first + world.rank, first + recipe.batch_size, world.size)
-                learning_rate = recipe.learning_rate_at(run.step, run.total_steps)
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate
+                    group["lr"] = run.learning_rate
 
                 inputs, labels = examples.train_batch(plan, mine)
                 with torch.autocast(device.type, torch.bfloat16, place.precision == "bf16"):
                     logits = network(inputs)
-                loss = F.cross_entropy(logits.float(), labels)
+                loss = F.cross_entropy(
+                    logits.float(), labels, label_smoothing=recipe.label_smoothing
+                )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 run.guard(loss)
                 optimizer.step()
                 run.count(loss, logits, labels)
 
-                if run.step == last_step or run.summary_due(place.summary_every_s) or stop.signal:
+                if (
+                    run.step == run.epoch_end
+                    or stop.signal
+                    or run.summary_due(place.summary_every_s)
+                ):
                     run.raise_if_not_finite()
-                    on_event(run.summarise(steps_per_epoch, learning_rate, world))
-                if world.size == 1 and (run.save_due(place.save_every_s) or stop.signal):
-                    self._save_state(run)
+                    on_event(run.summarise(world))
+                if world.size == 1 and run.save_due(place.save_every_s):
+                    run.save(place.folder, self._identity(recipe))
                 if stop.signal:
-                    raise Interrupted(f"stopped by {stop.signal.name} after step {run.step}")
-            confusion = self._finish_epoch(run, examples, steps_per_epoch)
-            on_event(
-                EpochFinished(
-                    recipe.name,
-                    epochs=epochs,
-                    validation_confusion=confusion,
-                    **run.history[-1],
-                )
-            )
+                    self._obey(run, stop)
+            on_event(self._finish_epoch(run, examples))
             if world.size > 1 and world.writes:
-                self._save_state(run)
+                run.save(place.folder, self._identity(recipe))
+            if stop.signal and run.step < run.total_steps:
+                self._obey(run, stop)
 
-        test = self._save_checkpoint(run, model)
-        run.tick(training=False)
-        return test
+    def _obey(self, run: Run, stop: StopRequest) -> None:
+        """Ends the run here, or saves its state and raises Interrupted."""
+        if self.placement.keep_stopped:
+            run.end_here()
+            return
+        if self.placement.world.size == 1:
+            run.save(self.placement.folder, self._identity(run.recipe))
+        raise Interrupted(f"stopped by {stop.name} after step {run.step}")
+
+    def _build_model(self, recipe: Recipe) -> ResNet:
+        model = build_pretrained(self.backbone, recipe.seed)
+        prepare_for_training(model, recipe)
+        return model.to(self.placement.device)
+
+    def _begin(self, recipe: Recipe, model: ResNet, on_event: OnEvent) -> Run:
+        """The run at its first step, or where it was left."""
+        place = self.placement
+        if recipe.batch_size % place.world.size:
+            raise TrainingError(
+                "batch_not_shared", batch_size=recipe.batch_size, processes=place.world.size
+            )
+        network = model.fc if recipe.frozen else model
+        optimizer = build_optimizer(recipe, network)
+        run = Run(recipe, network, optimizer, len(self.splits["train"]), place.device)
+        if place.resume:
+            run.restore(place.folder, self._identity(recipe))
+        on_event(
+            RunStarted(
+                recipe=recipe.name,
+                settings=recipe,
+                data=self.data.name,
+                train_count=len(self.splits["train"]),
+                validation_count=len(self.splits["validation"]),
+                test_count=len(self.splits["test"]),
+                backbone=self.backbone.name,
+                hardware=describe_hardware(place.device),
+                total_steps=run.total_steps,
+                step=run.step,
+            )
+        )
+        return run
 
     def _examples(self, recipe: Recipe, model: ResNet) -> Examples:
         place = self.placement
         if not recipe.frozen:
             return ImageExamples(model, recipe, self.splits, place.device, place.world)
         if recipe.image_px not in self._features:
-            self._features[recipe.image_px] = FeatureExamples(
-                model,
-                recipe,
-                self.splits,
-                place.device,
-                place.world,
-                place.brief,
+            started_s = time.monotonic()
+            features = {
+                name: features_of(
+                    model,
+                    split.images.to(place.device),
+                    recipe.image_px,
+                    place.world,
+                    place.keep_features,
+                )
+                for name, split in self.splits.items()
+            }
+            self._features[recipe.image_px] = _Features(features, time.monotonic() - started_s)
+        labels = self.splits["train"].labels.to(place.device)
+        return FeatureExamples(model.fc, self._features[recipe.image_px].of, labels)
+
+    def _measure_start(
+        self, recipe: Recipe, examples: Examples, on_event: OnEvent
+    ) -> Tensor | None:
+        """Probabilities `(N, 10)` of the test images before the first step, where wanted."""
+        if not self.placement.measure_start:
+            return None
+        before = self._measure(examples, "validation")
+        on_event(
+            StartEvaluated(
+                recipe=recipe.name,
+                validation_loss=before.loss,
+                validation_accuracy=before.accuracy,
             )
-        return self._features[recipe.image_px].with_head(model.fc)
+        )
+        return examples.logits("test").softmax(dim=1)
+
+    def _measure(self, examples: Examples, split: str) -> Figures:
+        return metrics.measure(examples.logits(split), self.splits[split].labels)
+
+    def _finish_epoch(self, run: Run, examples: Examples) -> EpochFinished:
+        """Evaluates, and moves the epoch's sums into the history."""
+        validation, test = self._measure(examples, "validation"), self._measure(examples, "test")
+        epoch = run.finish_epoch(
+            self.placement.world,
+            validation_loss=validation.loss,
+            validation_accuracy=validation.accuracy,
+            test_loss=test.loss,
+            test_accuracy=test.accuracy,
+        )
+        return EpochFinished(
+            recipe=run.recipe.name,
+            epochs=run.epochs,
+            validation_confusion=validation.confusion,
+            **dict(epoch),
+        )
 
     def _identity(self, recipe: Recipe) -> dict[str, Any]:
         """What must not change between a run and its continuation."""
         return {
-            "recipe": recipe.as_dict(),
+            "recipe": recipe.as_json(),
             "data": self.data.digest,
             "backbone": self.backbone.sha256,
             "precision": self.placement.precision,
         }
 
-    def _save_state(self, run: Run) -> None:
-        run.tick(training=True)
-        checkpoint.save_state(
-            self.placement.folder,
-            run.recipe.name,
-            run.step,
-            run.tensors(),
-            {
-                "identity": self._identity(run.recipe),
-                "step": run.step,
-                "history": run.history,
-                "train_s": run.train_s,
-                "seconds": run.seconds,
-            },
-        )
-        run.tick(training=False)
-        run.last_save_s = run.seconds
-
-    def _finish_epoch(self, run: Run, examples: Examples, steps_per_epoch: int) -> list[list[int]]:
-        """Evaluates, moves the epoch's sums into the history, and returns the validation split's
-        confusion matrix."""
-        steps = run.step - len(run.history) * steps_per_epoch
-        seen = steps * run.recipe.batch_size
-        sums = self.placement.world.sum(torch.stack([run.loss_sum, run.correct_sum]))
-        validation = metrics.measure(
-            examples.logits("validation"), self.splits["validation"].labels
-        )
-        test = metrics.measure(examples.logits("test"), self.splits["test"].labels)
-        run.tick(training=False)
-        run.history.append(
-            {
-                "epoch": len(run.history) + 1,
-                "train_loss": sums[0].item() / seen,
-                "train_accuracy": sums[1].item() / seen,
-                "validation_loss": validation.loss,
-                "validation_accuracy": validation.accuracy,
-                "test_loss": test.loss,
-                "test_accuracy": test.accuracy,
-                "learning_rate": run.recipe.learning_rate_at(run.step - 1, run.total_steps),
-                "train_s": run.train_s - sum(epoch["train_s"] for epoch in run.history),
-                "seconds": run.seconds - sum(epoch["seconds"] for epoch in run.history),
-            }
-        )
-        run.loss_sum.zero_()
-        run.correct_sum.zero_()
-        confusion: list[list[int]] = validation.confusion.tolist()
-        return confusion
-
-    def _save_checkpoint(self, run: Run, model: ResNet) -> dict[str, Any]:
-        """Writes the checkpoint, and returns its test figures, measured on the stored weights."""
+    def _save_checkpoint(self, run: Run, model: ResNet, before: Tensor | None) -> Record:
+        """Writes the checkpoint; its figures are measured on the stored weights."""
         recipe, place = run.recipe, self.placement
         weights = restore_padding(model, recipe.image_px, self.backbone.weights)
         weights = checkpoint.to_stored(weights)
@@ -324,72 +322,54 @@ class Trainer:
                 recipe.image_px,
                 place.device,
                 place.world,
-                keep=recipe.frozen and place.brief,
+                keep=recipe.frozen and place.keep_features,
             )
             for name in ("validation", "test")
         }
-        figures = {
-            name: describe_figures(logits[name], self.splits[name].labels) for name in logits
-        }
-        if not place.world.writes:
-            return figures["test"]
-        record = {
-            "format": checkpoint.RECORD_FORMAT,
-            "name": recipe.name,
-            "recipe": recipe.as_dict(),
-            "classes": list(CLASSES),
-            "mean": list(IMAGE_MEAN),
-            "std": list(IMAGE_STD),
-            "data": {
-                "name": self.data.name,
-                "digest": self.data.digest,
+        record = self._record(run, logits)
+        if place.world.writes:
+            labels = self.splits["test"].labels
+            checkpoint.save_checkpoint(
+                place.folder,
+                recipe.name,
+                weights,
+                checkpoint.describe(record),
+                checkpoint.Predictions(logits["test"].softmax(dim=1), labels, before),
+                record,
+            )
+            checkpoint.drop_states(place.folder, recipe.name)
+        return record
+
+    def _record(self, run: Run, logits: dict[str, Tensor]) -> Record:
+        recipe, place = run.recipe, self.placement
+        figures = {name: metrics.measure(logits[name], self.splits[name].labels) for name in logits}
+        origin = self.origin
+        if origin is not None:
+            origin = origin.model_copy(update={"ended_early": run.ended_early})
+        return Record(
+            name=recipe.name,
+            recipe=recipe,
+            data=DataFacts(
+                name=self.data.name,
+                digest=self.data.digest,
                 **{f"{name}_count": len(split) for name, split in self.splits.items()},
-            },
-            "backbone": {"name": self.backbone.name, "sha256": self.backbone.sha256},
-            **({"origin": self.origin} if self.origin else {}),
-            "history": run.history,
-            **figures,
-            "energy_threshold": metrics.energy_threshold(logits["validation"]),
-            "precision": place.precision,
-            "processes": place.world.size,
-            "hardware": describe_hardware(place.device),
-            "versions": {
+            ),
+            backbone=BackboneFacts(name=self.backbone.name, sha256=self.backbone.sha256),
+            origin=origin,
+            history=tuple(run.history),
+            validation=figures["validation"],
+            test=figures["test"],
+            energy_threshold=metrics.energy_threshold(logits["validation"]),
+            precision=place.precision,
+            processes=place.world.size,
+            hardware=describe_hardware(place.device),
+            versions={
                 "quartet": trainer.__version__,
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "torchvision": torchvision.__version__,
             },
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "train_s": run.train_s,
-        }
-        checkpoint.save_checkpoint(
-            place.folder,
-            recipe.name,
-            weights,
-            checkpoint.describe(record),
-            checkpoint.Predictions(logits["test"].softmax(dim=1), self.splits["test"].labels),
-            record,
+            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            train_s=run.clock.train_s,
+            features_s=self._features[recipe.image_px].seconds if recipe.frozen else None,
         )
-        checkpoint.drop_states(place.folder, recipe.name)
-        return figures["test"]
-
-
-def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Builds the recipe's optimizer over the network's trainable parameters, fused."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-    adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return adam(
-        parameters,
-        lr=recipe.learning_rate,
-        betas=(recipe.momentum, recipe.beta2),
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )

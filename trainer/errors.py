@@ -53,6 +53,18 @@ SENTENCES = {
     "own_none": "{path} holds no pictures: put them into {path}/<class>/.",
     "own_too_many": "{path} holds more than {most} pictures: take some out.",
     "own_not_a_picture": "{path}: {reason}",
+    # Pictures
+    "picture_empty": "The file is empty: choose another picture.",
+    "picture_too_large": "The file is larger than {most_mb} MB: choose a smaller picture.",
+    "picture_too_many_pixels": (
+        "The picture has more than {most_megapixels} megapixels: choose a smaller one."
+    ),
+    "picture_too_long": (
+        "The picture is more than {most_aspect} times as long as it is wide: crop it first."
+    ),
+    "picture_not_whole": (
+        "The file is not a whole picture: use a {formats} file that opens elsewhere."
+    ),
     # Backbone
     "backbone_unreadable": (
         "the backbone {path} cannot be read ({reason}): give a safetensors file of a torchvision "

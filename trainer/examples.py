@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from trainer.augment import EpochPlan, augment, normalise
-from trainer.cache import read_cache, write_cache
 from trainer.data import Split
 from trainer.distributed import World
-from trainer.hashing import hash_tensors
+from trainer.files import hash_tensors, read_cache, write_cache
 from trainer.model import compute_features, set_training_mode
 from trainer.recipe import Recipe
 from trainer.resnet import is_head
@@ -78,27 +77,15 @@ class ImageExamples:
 class FeatureExamples:
     """A frozen backbone's outputs, computed once and shared by every head trained on them."""
 
-    def __init__(
-        self,
-        model: ResNet,
-        recipe: Recipe,
-        splits: dict[str, Split],
-        device: torch.device,
-        world: World,
-        keep: bool = False,
-    ) -> None:
-        self.network: nn.Module = model.fc
-        self._features = {
-            name: features_of(model, split.images.to(device), recipe.image_px, world, keep)
-            for name, split in splits.items()
-        }
-        self._labels = splits["train"].labels.to(device)
-
-    def with_head(self, head: nn.Module) -> "FeatureExamples":
-        """The same features under another last layer; nothing is computed again."""
-        twin = object.__new__(FeatureExamples)
-        twin.__dict__.update(self.__dict__, network=head)
-        return twin
+    def __init__(self, head: nn.Module, features: dict[str, Tensor], labels: Tensor) -> None:
+        """
+        Args:
+            features: split to `(N, 512)` float32, on the device (`features_of`).
+            labels: `(N,)` int64 of the training split, on the device.
+        """
+        self.network = head
+        self._features = features
+        self._labels = labels
 
     def train_batch(self, plan: EpochPlan, part: slice) -> tuple[Tensor, Tensor]:
         rows = plan.order[part]

@@ -2,16 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer import metrics
 from trainer.distributed import World
 from trainer.examples import EVALUATION_BATCH, features_of
 from trainer.model import build_model, trim_padding
-from trainer.recipe import CLASSES
 
 
 @contextlib.contextmanager
@@ -47,18 +44,3 @@ def stored_logits(
     with exact_arithmetic(), torch.no_grad():
         features = features_of(model, images.to(device), image_px, world, keep)
         return torch.cat([model.fc(part) for part in features.split(EVALUATION_BATCH)]).cpu()
-
-
-def describe_figures(logits: Tensor, labels: Tensor) -> dict[str, Any]:
-    """A record's figures of one split: accuracy, loss, confusion matrix and what follows."""
-    figures = metrics.measure(logits, labels)
-    per_class = metrics.per_class_accuracy(figures.confusion)
-    return {
-        "accuracy": figures.accuracy,
-        "loss": figures.loss,
-        "confusion": figures.confusion.tolist(),
-        "per_class_accuracy": per_class.tolist(),
-        "best_class": CLASSES[int(per_class.argmax())],
-        "worst_class": CLASSES[int(per_class.argmin())],
-        "calibration_error": figures.calibration_error,
-    }

@@ -4,20 +4,30 @@ A run is the engine's, with the same checkpoint contract; here is only what `tra
 Everything follows from the arguments and the seed, so a run can be repeated to the bit on a CPU.
 """
 
-import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from trainer.checkpoint import load_checkpoint, load_record, load_weights
-from trainer.data import DataError, Split
-from trainer.hashing import hash_file
+from trainer.data import Split
+from trainer.errors import DataError, PictureError
+from trainer.files import hash_file
 from trainer.model import Backbone, load_backbone
-from trainer.picture import PictureError, decode_picture, to_pixels
-from trainer.recipe import CLASSES, NATIVE_PX, PRESETS, RECIPE_NAMES, Recipe
+from trainer.picture import decode_picture, to_pixels
+from trainer.recipe import (
+    CLASSES,
+    EMPHASIS,
+    MAX_OWN_PICTURES,
+    NATIVE_PX,
+    PLAIN_BACKBONE,
+    PRESETS,
+    RECIPE_NAMES,
+    JobSettings,
+    Recipe,
+)
 from trainer.resnet import is_head
-from trainer.settings import EMPHASIS, MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
 
 _BACKBONE_OF = "sgd_frozen"
 """The shipped checkpoint that holds the pre-trained backbone unchanged."""
@@ -35,9 +45,10 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
         CheckpointError: the checkpoint is missing or damaged.
     """
     if start == PLAIN_BACKBONE:
-        return load_backbone(checkpoints / f"{_BACKBONE_OF}.safetensors")
-    path = checkpoints / f"{start}.safetensors" if start in RECIPE_NAMES else Path(start)
-    name = path.name.removesuffix(".safetensors")
+        backbone = load_backbone(checkpoints / f"{_BACKBONE_OF}.safetensors")
+        return Backbone(PLAIN_BACKBONE, backbone.sha256, backbone.weights)
+    path = _find_weights(start, checkpoints)
+    name = path.stem
     if start in RECIPE_NAMES or path.with_name(f"{name}.json").exists():
         stored = load_checkpoint(path.parent, name).weights
     else:
@@ -54,22 +65,40 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
     )
 
 
-def read_start_recipe(path: Path) -> Recipe:
-    """The recipe a checkpoint was trained with; where no record lies beside it, that of
-    `sgd_frozen` at the input size which its metadata names.
+def settings_like_start(start: str, checkpoints: Path, **changes: Any) -> JobSettings:
+    """The start's own settings, some of them changed: the one answer to "as the start was trained",
+    for the command line and the app alike.
+
+    Args:
+        start: as for `load_start`.
+        changes: settings that are given.
 
     Raises:
-        CheckpointError: the checkpoint or its record is missing or damaged.
+        CheckpointError: the start's record or, where none lies beside it, the start itself is
+            missing or damaged.
+        SettingError: a change is out of range.
     """
-    name = path.name.removesuffix(".safetensors")
-    if path.with_name(f"{name}.json").exists():
-        return Recipe.from_dict(load_record(path.parent, name)["recipe"])
+    return JobSettings.like(_read_recipe(start, checkpoints), start, **changes)
+
+
+def _read_recipe(start: str, checkpoints: Path) -> Recipe:
+    """The recipe a start was trained with; the plain backbone's and that of a file without a record
+    are `sgd_frozen`'s, at the input size that the file's metadata names."""
+    if start == PLAIN_BACKBONE:
+        return load_record(checkpoints, _BACKBONE_OF).recipe
+    path = _find_weights(start, checkpoints)
+    if start in RECIPE_NAMES or path.with_name(f"{path.stem}.json").exists():
+        return load_record(path.parent, path.stem).recipe
     _, metadata = load_weights(path)
     image_px = int(metadata.get("image_px", NATIVE_PX))
-    return dataclasses.replace(PRESETS["default"][_BACKBONE_OF], image_px=image_px)
+    return PRESETS["default"][_BACKBONE_OF].changed(image_px=image_px)
 
 
-def choose_images(train: Split, settings: Settings) -> Split:
+def _find_weights(start: str, checkpoints: Path) -> Path:
+    return checkpoints / f"{start}.safetensors" if start in RECIPE_NAMES else Path(start)
+
+
+def choose_images(train: Split, settings: JobSettings) -> Split:
     """Draws the run's training images without replacement, emphasised classes more often."""
     count = min(settings.images, len(train))
     weights = torch.ones(len(train), dtype=torch.float64)
@@ -89,17 +118,17 @@ def read_own_pictures(folder: Path) -> Split:
     """
     paths = sorted(path for path in folder.glob("*/*") if path.is_file())
     if not paths:
-        raise DataError(f"{folder} holds no pictures: put them into {folder}/<class>/.")
+        raise DataError("own_none", path=folder)
     if len(paths) > MAX_OWN_PICTURES:
-        raise DataError(f"{folder} holds more than {MAX_OWN_PICTURES} pictures: take some out.")
+        raise DataError("own_too_many", path=folder, most=MAX_OWN_PICTURES)
     images, labels = [], []
     for path in paths:
         if path.parent.name not in CLASSES:
-            raise DataError(f"{path.parent} is not named after a class: use {', '.join(CLASSES)}.")
+            raise DataError("data_not_a_class", path=path.parent, classes=", ".join(CLASSES))
         try:
             images.append(to_pixels(decode_picture(path.read_bytes())))
         except PictureError as error:
-            raise DataError(f"{path}: {error}") from error
+            raise DataError("own_not_a_picture", path=path, reason=error) from error
         labels.append(CLASSES.index(path.parent.name))
     return Split(torch.from_numpy(np.stack(images)), torch.tensor(labels))
 

@@ -1,5 +1,7 @@
 """Figures of merit as pure functions of tensors: `logits (N, 10)`, `labels (N,)`."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,24 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.recipe import CLASSES
+from trainer.record import Figures
 
 ACCEPTED_FRACTION = 0.95
 """Share of familiar images that `energy_threshold` takes for such: the operating point of
 Liu et al. (see `energy`)."""
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What one model does on one labelled set."""
-
-    accuracy: float
-    """Share of images whose largest logit is the label's, 0..1."""
-    loss: float
-    """Mean cross-entropy in nats."""
-    confusion: Tensor
-    """`(10, 10)` int64 counts, rows the true class, columns the predicted one."""
-    calibration_error: float
-    """Expected calibration error, 0..1: see `calibration_error`."""
+SIGNIFICANCE = 0.05
+"""A difference is called more than chance where the paired exact test's p lies below this, the
+level of Fisher, "Statistical Methods for Research Workers", 1925."""
 
 
 def measure(logits: Tensor, labels: Tensor) -> Figures:
@@ -32,10 +26,15 @@ def measure(logits: Tensor, labels: Tensor) -> Figures:
     logits = logits.detach().double().cpu()
     labels = labels.cpu()
     predicted = logits.argmax(dim=1)
+    confusion = confusion_matrix(labels, predicted)
+    per_class = confusion_shares(confusion).diagonal()
     return Figures(
         accuracy=(predicted == labels).double().mean().item(),
         loss=F.cross_entropy(logits, labels).item(),
-        confusion=confusion_matrix(labels, predicted),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        per_class_accuracy=tuple(per_class.tolist()),
+        best_class=CLASSES[int(per_class.argmax())],
+        worst_class=CLASSES[int(per_class.argmin())],
         calibration_error=calibration_error(logits.softmax(dim=1), labels),
     )
 
@@ -47,9 +46,11 @@ def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int = len(CLASS
     )
 
 
-def per_class_accuracy(confusion: Tensor) -> Tensor:
-    """Share of each true class predicted right, `(10,)` float64; 0 where a class is absent."""
-    return confusion.diagonal().double() / confusion.sum(dim=1).clamp(min=1)
+def confusion_shares(confusion: Tensor) -> Tensor:
+    """Counts `(true, predicted)` as shares of the true class, float64 in 0..1; a class that is
+    absent has only zeros."""
+    counts = confusion.double()
+    return counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
@@ -90,3 +91,63 @@ def most_confused(confusion: Tensor, count: int) -> list[tuple[int, int, int]]:
     largest = errors.flatten().argsort(descending=True, stable=True)[:count].tolist()
     side = len(confusion)
     return [(i // side, i % side, int(errors.flatten()[i])) for i in largest]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two models on the same images: how many they get right together and alone."""
+
+    both_right: int
+    only_first: int
+    only_second: int
+    both_wrong: int
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p of McNemar's exact test: that both err equally often.
+
+        Of the images that exactly one model gets right, either is as likely to be it under
+        that hypothesis, so the count is binomial with 1/2.
+        Source: McNemar, "Note on the sampling error of the difference between correlated
+        proportions or percentages", Psychometrika 12, 1947; exact form, binomial.
+        """
+        trials = self.only_first + self.only_second
+        tail = sum(math.comb(trials, k) for k in range(min(self.only_first, self.only_second) + 1))
+        # An exact ratio of integers: 2.0 ** trials would overflow.
+        return float(min(1.0, 2 * tail / (1 << trials)))
+
+    @property
+    def verdict(self) -> int:
+        """1 where the first model is better, -1 where the second is, 0 where it may be chance:
+        the one answer to that question, in the report as on screen."""
+        if self.p_value >= SIGNIFICANCE:
+            return 0
+        return 1 if self.only_first > self.only_second else -1
+
+
+def measure_overlap(labels: Tensor, first: Tensor, second: Tensor) -> Overlap:
+    """Counts the images both, one or neither of two models gets right. All `(N,)` int64 classes."""
+    one, two = first == labels, second == labels
+    return Overlap(
+        both_right=int((one & two).sum()),
+        only_first=int((one & ~two).sum()),
+        only_second=int((~one & two).sum()),
+        both_wrong=int((~one & ~two).sum()),
+    )
+
+
+def find_only_right(labels: Tensor, predicted: Mapping[str, Tensor], name: str) -> Tensor:
+    """Rows `(M,)` of the images that `name` alone gets right."""
+    right = predicted[name] == labels
+    for other, classes in predicted.items():
+        if other != name:
+            right = right & (classes != labels)
+    return right.nonzero().flatten()
+
+
+def find_disagreements(predicted: Mapping[str, Tensor]) -> Tensor:
+    """Rows `(M,)` of the images on which not all models say the same."""
+    if not predicted:
+        return torch.empty(0, dtype=torch.int64)
+    answers = torch.stack(list(predicted.values()))
+    return (answers != answers[0]).any(dim=0).nonzero().flatten()

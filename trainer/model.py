@@ -9,13 +9,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
 
-from trainer.hashing import hash_file
+from trainer.errors import BackboneError
+from trainer.files import hash_file
 from trainer.recipe import CLASSES, NATIVE_PX, Recipe
 from trainer.resnet import is_head
-
-
-class BackboneError(Exception):
-    """The pre-trained weights are missing or unusable. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,7 @@ def load_backbone(path: Path | None = None) -> Backbone:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise BackboneError(
-            f"the backbone {path} cannot be read ({type(error).__name__}): "
-            f"give a safetensors file of a torchvision ResNet-18 with --backbone."
+            "backbone_unreadable", path=path, reason=type(error).__name__
         ) from error
     return Backbone(path.stem, digest, _strip_head(tensors, str(path)))
 
@@ -62,11 +58,7 @@ def _download_imagenet() -> Backbone:
         file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
         digest = hash_file(file)
     except (OSError, RuntimeError) as error:
-        raise BackboneError(
-            "torchvision's ImageNet weights are not on this machine and could not be "
-            "downloaded: connect to the internet once, or give a safetensors file with "
-            "--backbone FILE (checkpoints/sgd_frozen.safetensors holds one)."
-        ) from error
+        raise BackboneError("backbone_not_fetched") from error
     return Backbone(f"torchvision {weights}", digest, _strip_head(dict(tensors), str(weights)))
 
 
@@ -82,9 +74,9 @@ def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     if {name: tensor.shape for name, tensor in weights.items()} != {
         name: tensor.shape for name, tensor in expected.items()
     }:
-        raise BackboneError(f"{source} is not a torchvision ResNet-18: its tensors do not match.")
+        raise BackboneError("backbone_not_resnet", path=source)
     if not all(tensor.isfinite().all() for tensor in weights.values()):
-        raise BackboneError(f"{source} holds a value that is not finite: fetch it again.")
+        raise BackboneError("backbone_not_finite", path=source)
     return weights
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from trainer.errors import PictureError
 from trainer.recipe import NATIVE_PX
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -23,10 +24,6 @@ FORMAT_NAMES = "JPEG, PNG, WebP, GIF or BMP"
 Crop = Literal["centre", "fit"]
 
 
-class PictureError(Exception):
-    """The file is not a picture we take. The message is one sentence for the user."""
-
-
 def decode_picture(content: bytes) -> Image.Image:
     """Decodes a picture to upright 8-bit RGB, transparency composited on white.
 
@@ -38,11 +35,9 @@ def decode_picture(content: bytes) -> Image.Image:
         PictureError: empty, too large, of another format, truncated or damaged.
     """
     if not content:
-        raise PictureError("The file is empty: choose another picture.")
+        raise PictureError("picture_empty")
     if len(content) > MAX_BYTES:
-        raise PictureError(
-            f"The file is larger than {MAX_BYTES // 2**20} MB: choose a smaller picture."
-        )
+        raise PictureError("picture_too_large", most_mb=MAX_BYTES // 2**20)
     try:
         with warnings.catch_warnings():
             # Our own pixel limit below is stricter than Pillow's warning.
@@ -50,23 +45,17 @@ def decode_picture(content: bytes) -> Image.Image:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise PictureError(
-                        f"The picture has more than {MAX_PIXELS // 1_000_000} megapixels: "
-                        f"choose a smaller one."
+                        "picture_too_many_pixels", most_megapixels=MAX_PIXELS // 1_000_000
                     )
                 if max(image.size) > MAX_ASPECT * min(image.size):
-                    raise PictureError(
-                        f"The picture is more than {MAX_ASPECT} times as long as it is wide: "
-                        f"crop it first."
-                    )
+                    raise PictureError("picture_too_long", most_aspect=MAX_ASPECT)
                 image.draft(None, (DRAFT_PX, DRAFT_PX))
                 image.load()
                 return _to_rgb(_upright(image))
     except PictureError:
         raise
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError and others
-        raise PictureError(
-            f"The file is not a whole picture: use a {FORMAT_NAMES} file that opens elsewhere."
-        ) from error
+        raise PictureError("picture_not_whole", formats=FORMAT_NAMES) from error
 
 
 def to_pixels(picture: Image.Image, crop: Crop = "centre") -> np.ndarray:

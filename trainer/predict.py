@@ -4,16 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.augment import normalise
-from trainer.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from trainer.hashing import hash_tensors
+from trainer.checkpoint import Checkpoint, load_checkpoint
+from trainer.errors import CheckpointError, QuartetError
+from trainer.files import hash_tensors
 from trainer.recipe import RECIPE_NAMES
+from trainer.record import Record
 from trainer.resnet import FoldedBackbone, is_head
 
 
@@ -49,24 +50,22 @@ class Quartet:
         Raises:
             CheckpointError: not one of them could be loaded.
         """
-        self.records: dict[str, dict[str, Any]] = {}
+        self.records: dict[str, Record] = {}
         """Recipe name to the record of every loaded model."""
-        self.faults: dict[str, str] = {}
-        """Recipe name to the sentence that says why its model is missing."""
+        self.faults: dict[str, QuartetError] = {}
+        """Recipe name to why its model is missing."""
         self._bodies: dict[str, _Body] = {}
         for name in names:
             try:
                 checkpoint = load_checkpoint(folder, name)
             except CheckpointError as error:
-                self.faults[name] = str(error)
+                self.faults[name] = error
                 continue
             self._add(checkpoint)
             self.records[name] = checkpoint.record
         if not self.records:
-            raise CheckpointError(
-                f"{folder} holds no usable checkpoint ({next(iter(self.faults.values()))}) "
-                f"Train them with 'python -m trainer train'."
-            )
+            fault = next(iter(self.faults.values()))
+            raise CheckpointError("checkpoints_unusable", folder=folder, fault=fault)
 
     def classify(self, images: Tensor) -> Answers:
         """Classifies pictures.
@@ -89,7 +88,7 @@ class Quartet:
 
     def _add(self, checkpoint: Checkpoint) -> None:
         """Adds a model, or only its last layer where another brought the same backbone."""
-        weights, image_px = checkpoint.weights, checkpoint.record["recipe"]["image_px"]
+        weights, image_px = checkpoint.weights, checkpoint.record.recipe.image_px
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:

@@ -1,19 +1,27 @@
-"""What is trained and how: the `Recipe` record, and the four recipes under two presets.
+"""What decides a run: every setting declared once, and the four recipes under two presets.
+
+A field's declaration holds its type, bounds, unit, label and explanation. The command line, the
+app's form, the JSON of records and jobs, the arguments that repeat a run and the sentence about a
+wrong value are all derived from it (`describe_setting`).
 
 The experiment fixes the optimizer, its learning rate and momentum, and what is frozen.
 Everything else in a recipe is ours; each choice was made on the validation split and is
 dated in docs/design.md.
 """
 
-import dataclasses
 import math
-from dataclasses import dataclass
-from typing import Any
+import shlex
+from typing import Any, ClassVar, Literal, Self, get_args
 
-CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer",
-    "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trainer.declared import Declared, describe_field, setting, to_error
+from trainer.errors import SettingError
+
+ClassName = Literal[
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+]
+CLASSES: tuple[str, ...] = get_args(ClassName)
 """CIFAR-10's classes in label order, as in the Hub dataset `uoft-cs/cifar10`."""
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -21,127 +29,139 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 """Channel mean and standard deviation of ImageNet for pixels in 0..1, the normalisation
 torchvision's ImageNet weights were trained with (`ResNet18_Weights.IMAGENET1K_V1.transforms()`)."""
 
-COOLDOWN_FRACTION = 0.5
-OPTIMIZERS = ("sgd", "adam", "adamw")
-TRAINED = ("last_layer", "last_block", "all")
-
 NATIVE_PX = 32
 """Side of a CIFAR-10 image in pixels."""
+COOLDOWN_FRACTION = 0.5
+PLAIN_BACKBONE = "backbone"
+"""A start: the pre-trained backbone under a new last layer."""
+EMPHASIS = 3.0
+"""How many times as likely an image of an emphasised class is to be among the chosen."""
+AUGMENT_PADDING_PX = 4
+"""Random shifts of a job that augments, as in the full recipes."""
+MAX_OWN_PICTURES = 50
+OWN_REPEATS = 20
 
 
-class RecipeError(ValueError):
-    """A recipe's field is out of range or two contradict. The message says which."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a fine-tuning run, apart from the data and the backbone.
+class Settings(BaseModel):
+    """What every run is decided by, apart from its data and its start.
 
     Raises:
-        RecipeError: at construction, when a field is out of range or two contradict.
+        SettingError: at construction, when a value is missing, unknown or out of range.
     """
 
-    name: str
-    """File name and key everywhere: `sgd_full`, `adam_full`, `sgd_frozen`, `adam_frozen`."""
-    preset: str
-    """`default` (tuned) or `report` (constant learning rate, 20 epochs, 32 px)."""
-    optimizer: str
-    """`sgd`, `adam` or `adamw`."""
-    learning_rate: float
-    """Peak learning rate."""
-    momentum: float
-    """SGD's momentum, or Adam's beta1."""
-    trained: str
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    FROM_START: ClassVar[tuple[str, ...]] = (
+        "optimizer", "learning_rate", "momentum", "beta2", "weight_decay", "label_smoothing",
+        "trained", "batch_size", "image_px",
+    )  # fmt: skip
+    """Settings that a job takes from what it starts from, where it gives none of its own."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] = setting(
+        "sgd", "Optimizer", "How gradients become steps.", labels=("SGD", "Adam", "AdamW")
+    )
+    learning_rate: float = setting(0.001, "Learning rate", "Size of each step.", gt=0, le=10)
+    momentum: float = setting(
+        0.9,
+        "Momentum, or Adam's beta1",
+        "How much of the earlier gradients each step keeps.",
+        ge=0,
+        lt=1,
+    )
+    beta2: float = setting(
+        0.999, "Adam's beta2", "How long Adam remembers squared gradients.", ge=0, lt=1
+    )
+    weight_decay: float = setting(
+        0.0, "Weight decay", "Pull of the weights towards zero; 0 for none.", ge=0, le=1
+    )
+    """L2 penalty as torch's SGD and Adam apply it; decoupled, as AdamW does."""
+    label_smoothing: float = setting(
+        0.0,
+        "Label smoothing",
+        "Share of each label spread over all ten classes; 0 for none.",
+        ge=0,
+        le=0.5,
+    )
+    """Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7."""
+    trained: Literal["last_layer", "last_block", "all"] = setting(
+        "last_layer",
+        "What is trained",
+        "The rest stays as it is.",
+        labels=("the last layer", "the last block and layer", "all layers"),
+    )
     """`all` layers; `last_block` (the last residual block and the last layer; everything before is
     frozen, BatchNorm included); or `last_layer` (the backbone is frozen whole)."""
-    epochs: int
-    """Passes over the training images; without effect where `steps` are given."""
-    batch_size: int
-    """Images a step, over all processes."""
-    schedule: str = "constant"
-    """`constant`; `cosine` (to zero at the last step); or `cooldown` (constant, then linearly
-    to zero over the second half of the steps)."""
-    warmup_fraction: float = 0.0
-    """Share of all steps over which the learning rate rises linearly from zero."""
-    weight_decay: float = 0.0
-    """L2 penalty as torch's SGD and Adam apply it; decoupled, as AdamW does."""
-    beta2: float = 0.999
-    """Adam's second decay rate."""
-    batch_norm_momentum: float = 0.1
-    """Weight of the newest batch in BatchNorm's running statistics."""
-    image_px: int = NATIVE_PX
-    """Side the images are resized to before the network sees them."""
-    crop_padding_px: int = 0
-    """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
-    flip: bool = True
-    """Mirror every other training image, at random."""
-    steps: int | None = None
+    epochs: int = setting(1, "Epochs", "Passes over the training images.", ge=1, le=1000)
+    """Without effect where `steps` are given."""
+    steps: int | None = setting(
+        None, "Or steps", "Batches, instead of epochs; empty for epochs.", ge=1, le=1_000_000
+    )
     """Ends after so many optimizer steps, in the middle of an epoch if need be."""
-    seed: int = 0
-    """Seeds the new last layer, the order of images and the augmentation."""
+    batch_size: int = setting(64, "Batch size", "Images a step.", ge=2, le=10_000)
+    """Over all processes."""
+    image_px: int = setting(
+        NATIVE_PX, "Input size", "Side of the network's input.", unit="px", ge=NATIVE_PX, le=224
+    )
+    seed: int = setting(
+        0,
+        "Seed",
+        "Decides the new last layer, the order and the draw: the same seed, the same result.",
+        ge=0,
+        le=2**31 - 1,
+    )
 
-    def __post_init__(self) -> None:
-        for name, lowest, highest in (
-            ("learning_rate", 0.0, 10.0),
-            ("momentum", 0.0, 1.0),
-            ("beta2", 0.0, 1.0),
-            ("weight_decay", 0.0, 1.0),
-            ("warmup_fraction", 0.0, 1.0),
-            ("batch_norm_momentum", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and lowest <= value <= highest):
-                raise RecipeError(f"{name} must lie in {lowest:g}..{highest:g}, not {value!r}")
-        if self.learning_rate == 0 or self.momentum == 1 or self.beta2 == 1:
-            raise RecipeError("learning_rate must be above 0, momentum and beta2 below 1")
-        for name, lowest_int, highest_int in (
-            ("epochs", 1, 1000),
-            ("batch_size", 2, 10_000),
-            ("image_px", NATIVE_PX, 224),
-            ("crop_padding_px", 0, NATIVE_PX - 1),
-            ("seed", 0, 2**31 - 1),
-            *([] if self.steps is None else [("steps", 1, 1_000_000)]),
-        ):
-            count = getattr(self, name)
-            if type(count) is not int or not lowest_int <= count <= highest_int:
-                raise RecipeError(
-                    f"{name} must be a whole number in {lowest_int}..{highest_int}, not {count!r}"
-                )
-        for name, allowed in (
-            ("optimizer", OPTIMIZERS),
-            ("trained", TRAINED),
-            ("schedule", ("constant", "cosine", "cooldown")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise RecipeError(
-                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
-                )
-        if self.frozen and (self.crop_padding_px or self.flip):
-            raise RecipeError(
-                "a frozen recipe reads features computed once, so it takes no augmentation: "
-                "set crop_padding_px to 0 and flip to False"
-            )
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise to_error(type(self), error) from error
 
     @property
     def frozen(self) -> bool:
         """True when only the last layer is trained."""
         return self.trained == "last_layer"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain JSON values."""
-        return dataclasses.asdict(self)
+    def changed(self, **changes: Any) -> Self:
+        """The same settings with some of them changed, checked anew."""
+        return type(self)(**{**dict(self), **changes})
+
+    def as_json(self) -> dict[str, Any]:
+        """The settings as plain JSON values."""
+        return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
-        """Builds a recipe from `as_dict`'s result, refusing unknown or missing fields.
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Builds settings from `as_json`'s result.
 
         Raises:
-            RecipeError: a field is unknown, missing or out of range.
+            SettingError: a setting is unknown, missing or out of range.
         """
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise RecipeError(f"not a recipe: {error}") from error
+        return cls(**values)
+
+
+class Recipe(Settings):
+    """Everything that decides what the engine does, apart from the data and the backbone."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", title="Name")
+    """File name and key everywhere: `sgd_full`, `adam_full`, `sgd_frozen`, `adam_frozen`."""
+    preset: str = Field(title="Preset")
+    """`default` (tuned), `report` (constant learning rate, 20 epochs, 32 px), or `finetune`."""
+    schedule: Literal["constant", "cosine", "cooldown"] = Field("constant", title="Schedule")
+    """`constant`; `cosine` (to zero at the last step); or `cooldown` (constant, then linearly
+    to zero over the second half of the steps)."""
+    warmup_fraction: float = Field(0.0, ge=0, le=1, title="Warm-up")
+    """Share of all steps over which the learning rate rises linearly from zero."""
+    batch_norm_momentum: float = Field(0.1, ge=0, le=1, title="BatchNorm momentum")
+    """Weight of the newest batch in BatchNorm's running statistics."""
+    crop_padding_px: int = Field(0, ge=0, le=NATIVE_PX - 1, title="Shifts")
+    """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
+    flip: bool = Field(True, title="Flips")
+    """Mirror every other training image, at random."""
+
+    @model_validator(mode="after")
+    def _check_frozen(self) -> Self:
+        if self.frozen and (self.crop_padding_px or self.flip):
+            raise SettingError("settings_contradict_frozen")
+        return self
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.
@@ -160,15 +180,110 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+class JobSettings(Settings):
+    """Everything about a short fine-tuning run but its files. Its learning rate is constant."""
+
+    start: str = setting(
+        "sgd_full",
+        "Start from",
+        "Whose weights the job begins with: a recipe's name, 'backbone' (pre-trained, new last "
+        "layer), or a checkpoint's .safetensors file.",
+        pattern=r"^[^-\s]",
+    )
+    images: int = setting(2000, "Training images", "Drawn at random.", ge=0, le=50_000)
+    """Drawn once for all epochs."""
+    emphasised: tuple[ClassName, ...] = setting(
+        (), "Classes to emphasise", f"Drawn {EMPHASIS:g} times as often as the others."
+    )
+    augment: bool = setting(
+        False, "Flip and shift the images", "Not when only the last layer is trained."
+    )
+    own_repeats: int = setting(
+        OWN_REPEATS,
+        "Repeats of own pictures",
+        "How often each of your own pictures is shown an epoch.",
+        ge=1,
+        le=1_000,
+    )
+    evaluated: int | None = setting(
+        None,
+        "Images measured on",
+        "Validation and test images to measure on; empty for all.",
+        ge=len(CLASSES),
+        le=50_000,
+    )
+
+    @classmethod
+    def like(cls, recipe: Settings, start: str, **changes: Any) -> Self:
+        """The settings a start was trained with, some of them changed.
+
+        Args:
+            recipe: the start's own, as its record tells.
+        """
+        own = {name: getattr(recipe, name) for name in cls.FROM_START}
+        return cls(start=start, **{**own, **changes})
+
+    def recipe(self, name: str) -> Recipe:
+        """The engine's recipe for these settings."""
+        augmented = self.augment and not self.frozen
+        shared = {
+            setting_name: getattr(self, setting_name) for setting_name in Settings.model_fields
+        }
+        return Recipe(
+            name=name,
+            preset="finetune",
+            crop_padding_px=AUGMENT_PADDING_PX if augmented else 0,
+            flip=augmented,
+            **shared,
+        )
+
+    def arguments(self) -> list[str]:
+        """The arguments of `python -m trainer finetune` that repeat the run, less its files."""
+        arguments = ["finetune"]
+        for name, value in self:
+            match value:
+                case None | False | ():
+                    continue
+                case True:
+                    arguments.append(to_flag(name))
+                case tuple():
+                    arguments += [to_flag(name), *value]
+                case _:
+                    arguments += [to_flag(name), str(value)]
+        return arguments
+
+
+def describe_setting(settings: type[Settings], name: str) -> Declared:
+    """All that a form or a command line needs to know of one setting."""
+    return describe_field(settings, name)
+
+
+def to_flag(name: str) -> str:
+    """A setting's flag on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def join_command(arguments: list[str]) -> str:
+    """A command line for people to copy into a shell."""
+    return f"python -m trainer {shlex.join(arguments)}"
+
+
 def _recipes(
     preset: str, sgd_full: dict[str, Any], adam_full: dict[str, Any], frozen: dict[str, Any]
 ) -> dict[str, Recipe]:
     """The experiment's four recipes with a preset's free choices."""
+    full: dict[str, Any] = {"learning_rate": 0.001, "momentum": 0.9, "trained": "all"}
+    last: dict[str, Any] = {
+        "learning_rate": 0.01,
+        "momentum": 0.9,
+        "trained": "last_layer",
+        "flip": False,
+    }
     every = (
-        Recipe("sgd_full", preset, "sgd", 0.001, 0.9, "all", **sgd_full),
-        Recipe("adam_full", preset, "adam", 0.001, 0.9, "all", **adam_full),
-        Recipe("sgd_frozen", preset, "sgd", 0.01, 0.9, "last_layer", **frozen),
-        Recipe("adam_frozen", preset, "adam", 0.01, 0.9, "last_layer", **frozen),
+        Recipe(name="sgd_full", preset=preset, optimizer="sgd", **full, **sgd_full),
+        Recipe(name="adam_full", preset=preset, optimizer="adam", **full, **adam_full),
+        Recipe(name="sgd_frozen", preset=preset, optimizer="sgd", **last, **frozen),
+        Recipe(name="adam_frozen", preset=preset, optimizer="adam", **last, **frozen),
     )
     return {recipe.name: recipe for recipe in every}
 
@@ -190,13 +305,13 @@ PRESETS: dict[str, dict[str, Recipe]] = {
             "warmup_fraction": 0.05,
             "crop_padding_px": 4,
         },
-        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine", "flip": False},
+        frozen={"epochs": 20, "batch_size": 128, "schedule": "cosine"},
     ),
     "report": _recipes(
         "report",
         sgd_full={"epochs": 20, "batch_size": 16, "crop_padding_px": 4},
         adam_full={"epochs": 20, "batch_size": 64, "crop_padding_px": 4},
-        frozen={"epochs": 20, "batch_size": 128, "flip": False},
+        frozen={"epochs": 20, "batch_size": 128},
     ),
 }
 RECIPE_NAMES = tuple(PRESETS["default"])

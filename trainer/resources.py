@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from trainer.events import OnEvent, ResourceSample
+from trainer.record import Hardware
 
 FIRST_INTERVAL_S = 1.0
 INTERVAL_FRACTION = 0.02
@@ -34,9 +35,14 @@ def sample_resources(recipe: str, on_event: OnEvent, device: torch.device) -> It
         while not ended.wait(wait_s):
             age_s += wait_s
             wait_s = max(FIRST_INTERVAL_S, INTERVAL_FRACTION * age_s)
+            gpu_percent, gpu_bytes = read_gpu()
             on_event(
                 ResourceSample(
-                    recipe, process.cpu_percent(), process.memory_info().rss, *read_gpu()
+                    recipe=recipe,
+                    cpu_percent=process.cpu_percent(),
+                    memory_bytes=process.memory_info().rss,
+                    gpu_percent=gpu_percent,
+                    gpu_memory_bytes=gpu_bytes,
                 )
             )
 
@@ -49,19 +55,18 @@ def sample_resources(recipe: str, on_event: OnEvent, device: torch.device) -> It
         thread.join()
 
 
-def describe_hardware(device: torch.device) -> dict[str, Any]:
+def describe_hardware(device: torch.device) -> Hardware:
     """The machine, for people and for the record."""
-    hardware: dict[str, Any] = {
-        "device": device.type,
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory_bytes": psutil.virtual_memory().total,
-    }
-    if device.type == "cuda":
-        hardware["gpu"] = torch.cuda.get_device_name(device)
-        hardware["gpu_memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
-    return hardware
+    gpu = device.type == "cuda"
+    return Hardware(
+        device=device.type,
+        cpu=_cpu_name(),
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=torch.cuda.get_device_name(device) if gpu else None,
+        gpu_memory_bytes=torch.cuda.get_device_properties(device).total_memory if gpu else None,
+    )
 
 
 def _cpu_name() -> str:

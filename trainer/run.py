@@ -1,6 +1,8 @@
 """One recipe's run in progress: its clock, its running sums, and the state it resumes from."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,79 +11,164 @@ from torch import Tensor, nn
 
 from trainer import checkpoint
 from trainer.distributed import World
+from trainer.errors import TrainingError
 from trainer.events import StepSummary
 from trainer.recipe import Recipe
+from trainer.record import Epoch
 
 
-class TrainingError(Exception):
-    """The run stopped by a fault. The message says what and where."""
+class Clock:
+    """Counts a run's seconds from its making, spent on training steps or on the rest."""
 
-
-class Run:
-    """One recipe's progress: everything that a state holds."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    loss_sum: Tensor
-    correct_sum: Tensor
-    bad_step: Tensor
-    """Step at which the loss first was not finite, or -1."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.step = 0
-        self.total_steps = 0
-        self.history: list[dict[str, Any]] = []
-        self.train_s = 0.0
-        self.seconds = 0.0
-        self.last_save_s = 0.0
-
-    def start_clock(self) -> None:
-        """Starts counting, before anything is prepared."""
+    def __init__(self) -> None:
         self._now = time.monotonic()
+        self.seconds = 0.0
+        self.train_s = 0.0
 
-    def start_steps(self) -> None:
-        """Counts the preparation, which may have added a resumed state's times."""
-        self.tick(training=False)
-        self._summarised_s = self.last_save_s = self.seconds
-        self._first_train_s, self._first_step = self.train_s, self.step
-
-    def tick(self, training: bool) -> None:
-        """Counts the time since the last tick, as spent on training steps or on the rest."""
+    def tick(self, training: bool = False) -> None:
+        """Counts the time since the last tick."""
         elapsed = time.monotonic() - self._now
         self._now += elapsed
         self.seconds += elapsed
         self.train_s += elapsed if training else 0.0
 
+    @property
+    def now_s(self) -> float:
+        """Seconds so far, those since the last tick included."""
+        return self.seconds + time.monotonic() - self._now
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Does not count what the block takes."""
+        self.tick()
+        yield
+        self._now = time.monotonic()
+
+
+class Run:
+    """One recipe's progress: everything that a state holds."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        train_count: int,
+        device: torch.device,
+    ) -> None:
+        """
+        Args:
+            network: what is trained, on the device; a frozen recipe's is the last layer alone.
+            train_count: images to train on.
+
+        Raises:
+            TrainingError: the batch is larger than the training images.
+        """
+        if train_count < recipe.batch_size:
+            raise TrainingError("batch_too_large", batch_size=recipe.batch_size, images=train_count)
+        self.recipe = recipe
+        self.network = network
+        self.optimizer = optimizer
+        self.steps_per_epoch = train_count // recipe.batch_size
+        self.total_steps = recipe.steps or recipe.epochs * self.steps_per_epoch
+        self.ended_early = False
+        self.step = 0
+        self.history: list[Epoch] = []
+        self.clock = Clock()
+        self._loss_sum = torch.zeros((), device=device)
+        self._correct_sum = torch.zeros((), device=device)
+        self._bad_step = torch.full((), -1.0, device=device)  # the first with a loss not finite
+        self._summarised_s = self._saved_s = 0.0
+        self._first_train_s, self._first_step = 0.0, 0
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training images, the last perhaps cut short."""
+        return -(-self.total_steps // self.steps_per_epoch)
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch, from 1."""
+        return len(self.history) + 1
+
+    @property
+    def epoch_start(self) -> int:
+        """Steps before the present epoch."""
+        return len(self.history) * self.steps_per_epoch
+
+    @property
+    def epoch_end(self) -> int:
+        """Steps after which the present epoch ends."""
+        return min(self.epoch_start + self.steps_per_epoch, self.total_steps)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self.recipe.learning_rate_at(self.step, self.total_steps)
+
+    def end_here(self) -> None:
+        """Makes the step just taken the last one."""
+        self.total_steps = self.step
+        self.ended_early = True
+
+    def start_steps(self) -> None:
+        """Counts what came before the first step as preparation."""
+        self.clock.tick()
+        self._summarised_s = self._saved_s = self.clock.seconds
+        self._first_train_s, self._first_step = self.clock.train_s, self.step
+
     def summary_due(self, every_s: float) -> bool:
         """True when `every_s` have passed since the last summary."""
-        return self.seconds + time.monotonic() - self._now >= self._summarised_s + every_s
+        return self.clock.now_s >= self._summarised_s + every_s
 
     def save_due(self, every_s: float) -> bool:
         """True when `every_s` have passed since the last save."""
-        return self.seconds + time.monotonic() - self._now >= self.last_save_s + every_s
+        return self.clock.now_s >= self._saved_s + every_s
 
     def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Adds a finished step to the epoch's sums, on the device."""
-        self.loss_sum += loss.detach() * len(labels)
-        self.correct_sum += (logits.detach().argmax(dim=1) == labels).sum()
+        self._loss_sum += loss.detach() * len(labels)
+        self._correct_sum += (logits.detach().argmax(dim=1) == labels).sum()
         self.step += 1
 
-    def summarise(self, steps_per_epoch: int, learning_rate: float, world: World) -> StepSummary:
+    def summarise(self, world: World) -> StepSummary:
         """Says how far the run is and how fast it goes (this process's own sums)."""
-        self.tick(training=True)
-        self._summarised_s = self.seconds
-        step_s = (self.train_s - self._first_train_s) / (self.step - self._first_step)
-        images = (self.step - len(self.history) * steps_per_epoch) * self.recipe.batch_size
+        self.clock.tick(training=True)
+        self._summarised_s = self.clock.seconds
+        step_s = (self.clock.train_s - self._first_train_s) / (self.step - self._first_step)
+        images = (self.step - self.epoch_start) * self.recipe.batch_size
         return StepSummary(
-            self.recipe.name,
+            recipe=self.recipe.name,
             step=self.step,
             total_steps=self.total_steps,
-            train_loss=self.loss_sum.item() * world.size / images,
-            learning_rate=learning_rate,
+            train_loss=self._loss_sum.item() * world.size / images,
+            learning_rate=self.recipe.learning_rate_at(self.step - 1, self.total_steps),
             images_per_s=self.recipe.batch_size / step_s,
             remaining_s=(self.total_steps - self.step) * step_s,
         )
+
+    def finish_epoch(self, world: World, **figures: float) -> Epoch:
+        """Moves the epoch's sums into the history.
+
+        Args:
+            figures: validation and test losses and accuracies.
+        """
+        self.clock.tick()
+        seen = (self.step - self.epoch_start) * self.recipe.batch_size
+        sums = world.sum(torch.stack([self._loss_sum, self._correct_sum]))
+        epoch = Epoch(
+            epoch=self.epoch,
+            train_loss=sums[0].item() / seen,
+            train_accuracy=sums[1].item() / seen,
+            learning_rate=self.recipe.learning_rate_at(self.step - 1, self.total_steps),
+            train_s=self.clock.train_s - sum(epoch.train_s for epoch in self.history),
+            seconds=self.clock.seconds - sum(epoch.seconds for epoch in self.history),
+            **figures,
+        )
+        self.history.append(epoch)
+        self._loss_sum.zero_()
+        self._correct_sum.zero_()
+        return epoch
 
     def guard(self, loss: Tensor) -> None:
         """Makes `optimizer.step` do nothing when `loss` is not finite.
@@ -91,34 +178,53 @@ class Run:
         CPU looking costs nothing.
         """
         bad = ~loss.detach().isfinite()
-        self.bad_step = torch.where(bad & (self.bad_step < 0), float(self.step), self.bad_step)
+        self._bad_step = torch.where(bad & (self._bad_step < 0), float(self.step), self._bad_step)
         self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
         if loss.device.type == "cpu":
             self.raise_if_not_finite()
 
     def raise_if_not_finite(self) -> None:
         """Raises TrainingError if a loss was not finite."""
-        step = int(self.bad_step.item())
+        step = int(self._bad_step.item())
         if step >= 0:
-            learning_rate = self.recipe.learning_rate_at(step, self.total_steps)
             raise TrainingError(
-                f"the loss of {self.recipe.name} is not finite at step {step + 1} (learning rate "
-                f"{learning_rate:g}); the weights were not changed by it. Try a lower rate or "
-                f"another seed."
+                "loss_not_finite",
+                name=self.recipe.name,
+                step=step + 1,
+                learning_rate=self.recipe.learning_rate_at(step, self.total_steps),
             )
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Weights, optimizer state and sums, flat."""
+    def save(self, folder: Path, identity: dict[str, Any]) -> None:
+        """Saves weights, optimizer state, sums and history.
+
+        Args:
+            identity: what must not change between a run and its continuation.
+
+        Raises:
+            OSError: the disk is full or read-only; older states are then intact.
+        """
+        self.clock.tick(training=True)
         tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
-        return tensors | {"loss_sum": self.loss_sum, "correct_sum": self.correct_sum}
+        tensors |= {"loss_sum": self._loss_sum, "correct_sum": self._correct_sum}
+        info = {
+            "identity": identity,
+            "step": self.step,
+            "history": [epoch.model_dump() for epoch in self.history],
+            "train_s": self.clock.train_s,
+            "seconds": self.clock.seconds,
+        }
+        checkpoint.save_state(folder, self.recipe.name, self.step, tensors, info)
+        self.clock.tick()
+        self._saved_s = self.clock.seconds
 
     def restore(self, folder: Path, identity: dict[str, Any]) -> None:
         """Continues from the newest whole state in `folder`, if there is one.
 
         Raises:
-            TrainingError: the state belongs to other settings, data or backbone.
+            TrainingError: the state belongs to other settings, data or backbone, or all states
+                are damaged.
         """
         found = checkpoint.load_newest_state(folder, self.recipe.name)
         if found is None:
@@ -127,8 +233,10 @@ class Run:
         if info["identity"] != identity:
             differing = [key for key in identity if info["identity"].get(key) != identity[key]]
             raise TrainingError(
-                f"{folder} holds an unfinished {self.recipe.name} run of another "
-                f"{' and '.join(differing)}: give the same settings, or another --out."
+                "run_unfinished_otherwise",
+                folder=folder,
+                name=self.recipe.name,
+                differing=" and ".join(differing),
             )
         weights: dict[str, Tensor] = {}
         state: dict[int, dict[str, Tensor]] = {}
@@ -149,8 +257,9 @@ class Run:
         self.network.load_state_dict(weights)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.loss_sum.copy_(tensors["loss_sum"])
-        self.correct_sum.copy_(tensors["correct_sum"])
-        self.step, self.history = info["step"], info["history"]
-        self.train_s += info["train_s"]
-        self.seconds += info["seconds"]
+        self._loss_sum.copy_(tensors["loss_sum"])
+        self._correct_sum.copy_(tensors["correct_sum"])
+        self.step = info["step"]
+        self.history = [Epoch(**epoch) for epoch in info["history"]]
+        self.clock.train_s += info["train_s"]
+        self.clock.seconds += info["seconds"]

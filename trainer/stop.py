@@ -15,6 +15,11 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
 
+    @property
+    def name(self) -> str:
+        """The signal's name; of a request not yet made, nothing."""
+        return self.signal.name if self.signal else ""
+
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
