@@ -52,6 +52,23 @@ def create_html(value: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(value, apply_default_css=False, **options)
 
 
+def create_table(
+    headers: list[str], rows: list[list[Any]], label: str, **options: Any
+) -> gr.Dataframe:
+    """A table to read, sort and copy."""
+    return gr.Dataframe(
+        {"headers": headers, "data": rows},
+        headers=headers,
+        datatype=["number" if isinstance(cell, int | float) else "str" for cell in rows[0]],
+        label=label,
+        show_label=False,
+        interactive=False,
+        buttons=["copy"],
+        wrap=True,
+        **options,
+    )
+
+
 def read_choice(event: gr.EventData) -> str:
     """The `data-choice` of what was clicked (`ON_CHOICE`), or "": a visitor can send anything."""
     choice = getattr(event, "choice", "")
