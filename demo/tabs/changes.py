@@ -1,27 +1,30 @@
 """Sends the browser only what it does not show yet."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradio.components import Component
+from gradio.blocks import Block
+
+Values = Mapping[Block, Any]
+"""Component to what the browser holds."""
+Shown = dict[Block, Any]
+"""Component to what it shows next."""
 
 
 @dataclass(frozen=True)
 class Part:
     """A component, and what it shows."""
 
-    component: Component
+    component: Block
     facts: Any
     """All that decides what is shown; the same facts are shown the same way."""
     build: Callable[[], Any]
     """Makes what is shown; called only where the browser shows something else."""
 
 
-def collect_changes(
-    parts: Iterable[Part], sent: Any
-) -> tuple[dict[Component, Any], dict[str, str]]:
+def collect_changes(parts: Iterable[Part], sent: Any) -> tuple[Shown, dict[str, str]]:
     """What to send, and the marks of all that is then shown.
 
     Args:
@@ -29,7 +32,7 @@ def collect_changes(
             arrived is sent again. Anything else that a visitor sends counts as nothing.
     """
     shown = sent if isinstance(sent, dict) else {}
-    changes: dict[Component, Any] = {}
+    changes: Shown = {}
     marks: dict[str, str] = {}
     for part in parts:
         name = str(part.component._id)

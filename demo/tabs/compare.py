@@ -188,7 +188,9 @@ class CompareTab:
             all_classes=words.ALL_TEN,
         )
 
-    def _ask_own(self, token: str, pixels: np.ndarray, truth: int | None) -> list[Mapping[str, Any]]:
+    def _ask_own(
+        self, token: str, pixels: np.ndarray, truth: int | None
+    ) -> list[Mapping[str, Any]]:
         """The card of the visitor's newest job that has a model, or nothing."""
         job = self._jobs.newest_with_model(token)
         if job is None:

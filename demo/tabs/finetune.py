@@ -3,16 +3,17 @@
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from demo.jobs.backend import OWN
 from demo.jobs.store import Job, create_token
-from demo.tabs.changes import Part, collect_changes
+from demo.tabs.changes import Part, Shown, Values, collect_changes
 from demo.tabs.form import Form
 from demo.tabs.job_view import JobView
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
 from demo.tabs.shared import QUIET, Shared, create_html, read_choice, refuse
 from demo.tabs.starts import Starts, write_fill, write_go_on
-from demo.tabs.taught_pictures import Shown, TaughtPicturesPanel, Values
+from demo.tabs.taught_pictures import TaughtPicturesPanel
 from demo.templates import render
 from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB, explain
@@ -88,22 +89,18 @@ class FinetuneTab:
 
     def _wire(self) -> None:
         raw: dict[str, Any] = {"preprocess": False, **QUIET}
-        view = self._view
-        looked = {self._owner, self.shown, self.order, self.sent, view.asked}
-        drawn = {
-            *looked, self.fills, self.form.controls["start"], *view.list_components()
-        }  # fmt: skip
-        pictures = {self.panel.drawn, self.panel.ids}
-        self._wire_form(raw)
-        self.panel.wire()
+        view, panel = self._view, self.panel
+        form: set[Block] = set(self.form.controls.values())
+        looked: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
+        drawn = [*looked, self.fills, self.form.controls["start"], *view.list_components()]
+        self._wire_form(form, raw)
+        panel.wire()
         self._tab.select(self._jobs.prepare, None, None, **QUIET)
         self._tab.select(self.on_look, looked, drawn, **raw)
-        self._tab.select(self.on_pictures, {self._owner}, pictures, **raw)
-        self._shared.blocks.load(
-            self.on_load, looked, {*drawn, *pictures, self._shared.tabs}, **raw
-        )
-        wishes = {*looked, self.panel.ids, *self.form.controls.values()}
-        self.start.click(self.on_start, wishes, {*drawn, self.estimate}, **raw)
+        self._tab.select(self.on_pictures, {self._owner}, [panel.drawn, panel.ids], **raw)
+        loaded = [*drawn, panel.drawn, panel.ids, self._shared.tabs]
+        self._shared.blocks.load(self.on_load, looked, loaded, **raw)
+        self.start.click(self.on_start, looked | form | {panel.ids}, [*drawn, self.estimate], **raw)
         view.timer.tick(self.on_look, looked, drawn, concurrency_limit=LOOKS_AT_ONCE, **raw)
         for button, handler in (
             (view.again, self.on_again),
@@ -115,7 +112,7 @@ class FinetuneTab:
             button.click(handler, looked, drawn, **raw)
         view.table.click(self.on_choose, looked, drawn, **raw)
 
-    def _wire_form(self, raw: dict[str, Any]) -> None:
+    def _wire_form(self, form: set[Block], raw: dict[str, Any]) -> None:
         """Filling the form happens in the browser alone, at once: an answer from here could come
         after something was typed, or after Start."""
         controls = dict(self.form.controls)
@@ -149,8 +146,8 @@ class FinetuneTab:
         gr.on(
             [self._tab.select, self.panel.ids.change, *(c.change for c in (start, *fields))],
             self.on_form,
-            {self._owner, self.panel.ids, *self.form.controls.values()},
-            {self.estimate, self.fit, self.fitting},
+            form | {self._owner, self.panel.ids},
+            [self.estimate, self.fit, self.fitting],
             trigger_mode="always_last",
             **raw,
         )

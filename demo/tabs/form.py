@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from trainer.declared import Declared
 from trainer.recipe import Settings, describe_setting
 
+Control = gr.Number | gr.Radio | gr.Dropdown | gr.Checkbox | gr.CheckboxGroup
 NUMBERS = {"whole": 1, "number": 0.001}
 """Kind of a setting that is a number, to what one press of an arrow key adds."""
 
@@ -37,7 +38,7 @@ class Form:
         self._first = to_browser(first)
         self._kind = type(first)
         self._choices, self._infos = dict(choices), dict(infos)
-        self.controls: dict[str, Component] = {}
+        self.controls: dict[str, Control] = {}
         """A setting's name to its control."""
 
     def add(self, *names: str) -> Self:
@@ -56,7 +57,7 @@ class Form:
         the form as soon as it is declared."""
         return self.add(*(n for n in self._first if n not in self.controls and n not in but))
 
-    def read(self, values: Mapping[Component, Any]) -> dict[str, Any]:
+    def read(self, values: Mapping[Block, Any]) -> dict[str, Any]:
         """What the browser holds, by the settings' names, as their class takes it."""
         given = {}
         for name, control in self.controls.items():
@@ -80,7 +81,7 @@ def to_browser(settings: Settings) -> dict[str, Any]:
 
 def create_control(
     declared: Declared, value: Any, choices: Sequence[tuple[str, str]], info: str
-) -> Component:
+) -> Control:
     """The control that suits a setting, as it is declared.
 
     Args:

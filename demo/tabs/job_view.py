@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.components import Component
+from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
 from demo import plots
@@ -63,9 +63,7 @@ class JobView:
         with gr.Row():
             self.again = gr.Button(words.AGAIN, interactive=False, elem_id="again")
             self.go_on = gr.Button(words.GO_ON, interactive=False, elem_id="go-on")
-            self.download = gr.DownloadButton(
-                words.DOWNLOAD, interactive=False, elem_id="download"
-            )
+            self.download = gr.DownloadButton(words.DOWNLOAD, interactive=False, elem_id="download")
             self.card = gr.DownloadButton(
                 words.DOWNLOAD_CARD, interactive=False, elem_id="download-card"
             )
@@ -75,7 +73,7 @@ class JobView:
         self.table = create_html(js_on_load=ON_CHOICE, elem_id="jobs")
         self.timer = gr.Timer(WATCHED_S, active=False)
 
-    def list_components(self) -> set[Component]:
+    def list_components(self) -> set[Block]:
         """All that `list_parts` changes."""
         return {part.component for part in self.list_parts(None, [], "", "")}
 
@@ -130,14 +128,8 @@ class JobView:
             Part(self.command, key, lambda: self._jobs.command(job) if job else ""),
             Part(self.again, key, lambda: gr.Button(interactive=bool(job and job.settings))),
             Part(self.go_on, (key, goes_on), lambda: gr.Button(interactive=goes_on)),
-            *(
-                Part(
-                    button,
-                    path,
-                    lambda path=path: gr.DownloadButton(value=path, interactive=path is not None),
-                )
-                for button, path in zip((self.download, self.card), paths, strict=True)
-            ),
+            Part(self.download, paths[0], functools.partial(show_download, paths[0])),
+            Part(self.card, paths[1], functools.partial(show_download, paths[1])),
         ]
 
     def _table_part(self, mine: Sequence[Job], shown: Job | None, order: str) -> Part:
@@ -195,6 +187,11 @@ def create_plot(title: str, x: str, name: str) -> gr.LinePlot:
         show_label=False,
         elem_id=name,
     )
+
+
+def show_download(path: str | None) -> gr.DownloadButton:
+    """A button that has something to give, or none."""
+    return gr.DownloadButton(value=path, interactive=path is not None)
 
 
 def frame_loss(progress: Progress) -> Any:

@@ -1,15 +1,14 @@
 """The visitor's own pictures that a job is to learn: added, seen, taken out again."""
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 from gradio.utils import get_upload_folder
 
 from demo.jobs.store import create_token
+from demo.tabs.changes import Shown, Values
 from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, read_choice
 from demo.templates import embed, render
 from demo.uploads import read_own_picture
@@ -18,11 +17,6 @@ from demo.words.common import explain
 from trainer.errors import QuartetError
 from trainer.recipe import CLASSES
 from trainer.wording import article
-
-Values = Mapping[Component, Any]
-"""What the browser holds."""
-Shown = dict[Component, Any]
-"""Component to what it shows next."""
 
 
 class TaughtPicturesPanel:
@@ -49,7 +43,7 @@ class TaughtPicturesPanel:
     def wire(self) -> None:
         """Connects the panel's own events."""
         raw: dict[str, Any] = {"preprocess": False, **QUIET}
-        changed = {self._owner, self.files, self.drawn, self.ids}
+        changed = [self._owner, self.files, self.drawn, self.ids]
         self.add.click(self.on_add, {self._owner, self.files, self.label}, changed, **raw)
         self.clear.click(self.on_clear, {self._owner}, changed, **raw)
         self.drawn.click(self.on_remove, {self._owner}, changed, **raw)

@@ -192,7 +192,9 @@ def describe_setting_value(settings: JobSettings, name: str) -> tuple[str, str]:
         return declared.label, join(value) if value else "none"
     if isinstance(value, bool):
         return declared.label, "yes" if value else "no"
-    return declared.label, dict(declared.choices).get(value, "none" if value is None else str(value))
+    return declared.label, dict(declared.choices).get(
+        value, "none" if value is None else str(value)
+    )
 
 
 def describe_model_card(record: Record) -> str:
