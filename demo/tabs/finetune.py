@@ -41,11 +41,11 @@ class FinetuneTab:
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._shared, self._jobs, self._tab = shared, shared.jobs, tab
         self._owner = shared.owner
-        self._starts = Starts(shared.models, shared.jobs)
+        self.starts = Starts(shared.models, shared.jobs)
         self._at_hand = count_sample_training()
         if self._jobs.backend.full_data:
             self._at_hand = next(iter(shared.models.records.values())).data.train_count
-        self._view = JobView(shared)
+        self.view = JobView(shared)
         self._draw()
         self._wire()
 
@@ -56,19 +56,19 @@ class FinetuneTab:
         self.order = gr.Textbox(BEST_FIRST, visible="hidden", elem_id="jobs-order")
         self.sent = gr.JSON({}, visible="hidden", elem_id="sent")
         self.fills = gr.JSON(
-            self._starts.list_fills([], ""), visible="hidden", elem_id="form-fills"
+            self.starts.list_fills([], ""), visible="hidden", elem_id="form-fills"
         )
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
                 self._draw_form()
             with gr.Column(scale=3, min_width=320):
-                self._view.draw_watched()
-        self._view.draw_result()
+                self.view.draw_watched()
+        self.view.draw_result()
 
     def _draw_form(self) -> None:
-        first = self._starts.own_settings(next(iter(self._shared.models.records)), "")
-        choices = {"start": self._starts.list_choices([])}
-        self.form = Form(first, choices, words.INFOS)
+        self.first = self.starts.own_settings(next(iter(self._shared.models.records)), "")
+        choices = {"start": self.starts.list_choices([])}
+        self.form = Form(self.first, choices, words.INFOS)
         self.form.add("start")
         self.preset = gr.Radio(
             [(label, name) for name, label in words.PRESETS.items()],
@@ -89,7 +89,7 @@ class FinetuneTab:
 
     def _wire(self) -> None:
         raw: dict[str, Any] = {"preprocess": False, **QUIET}
-        view, panel = self._view, self.panel
+        view, panel = self.view, self.panel
         form: set[Block] = set(self.form.controls.values())
         looked: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
         drawn = [*looked, self.fills, self.form.controls["start"], *view.list_components()]
@@ -129,7 +129,7 @@ class FinetuneTab:
         self.preset.input(None, [self.preset], [self.panel.accordion], js=OPEN_PANEL, **QUIET)
         for field in fields:
             field.input(None, None, [self.preset], js=CLEAR, **QUIET)
-        self._view.go_on.click(
+        self.view.go_on.click(
             None,
             [self.shown, self.fills, start, self.preset, *fields],
             [start, self.preset, *fields],
@@ -211,7 +211,7 @@ class FinetuneTab:
     def on_delete(self, values: Values) -> Shown:
         """It is: the job that was asked about, and no other that came on screen since."""
         job, secret = self._find(values[self._owner], values[self.shown])
-        if job is not None and job.id == values[self._view.asked]:
+        if job is not None and job.id == values[self.view.asked]:
             self._jobs.delete(job.id, secret)
         return self._look(values, asked="")
 
@@ -252,18 +252,18 @@ class FinetuneTab:
             changed: `shown`, `order` or `asked`, where it is another than the page holds.
         """
         token = values[self._owner] or ""
-        fields = {"shown": self.shown, "order": self.order, "asked": self._view.asked}
+        fields = {"shown": self.shown, "order": self.order, "asked": self.view.asked}
         held = {name: str(values[field] or "") for name, field in fields.items()} | changed
         mine = self._jobs.of_owner(token) if token else []
         job = self._find(token, held["shown"])[0] or (mine[0] if mine else None)
         if job is None or not held["shown"].startswith(job.id):
             # What is named on the page is what is drawn: Stop and Delete must hit no other.
             held["shown"] = job.id if job else ""
-        starts = self._starts.list_choices(mine)
+        starts = self.starts.list_choices(mine)
         parts = [
-            *self._view.list_parts(job, mine, held["order"], held["asked"]),
+            *self.view.list_parts(job, mine, held["order"], held["asked"]),
             Part(self.form.controls["start"], starts, lambda: gr.Dropdown(choices=starts)),
-            Part(self.fills, starts, lambda: self._starts.list_fills(mine, token)),
+            Part(self.fills, starts, lambda: self.starts.list_fills(mine, token)),
         ]
         answer, marks = collect_changes(parts, values[self.sent])
         for name, field in fields.items():
@@ -287,7 +287,7 @@ class FinetuneTab:
             SettingError: something of it is wrong.
         """
         given = self.form.read(values)
-        return self._starts.own_settings(str(given["start"] or ""), token).changed(**given)
+        return self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
 
     def _read_ids(self, values: Values) -> list[str]:
         """Of the pictures that the page shows."""

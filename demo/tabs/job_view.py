@@ -42,8 +42,11 @@ class JobView:
     def draw_watched(self) -> None:
         """What stands beside the form."""
         empty = render("message.html", message=words.NO_JOB, role="status")
-        self.status = create_html(empty, elem_id="job")
-        self.confusions = create_html(elem_id="job-confusions")
+        with gr.Row():
+            with gr.Column(scale=4, min_width=240):
+                self.status = create_html(empty, elem_id="job")
+            with gr.Column(scale=1, min_width=160):
+                self.confusions = create_html(elem_id="job-confusions")
         with gr.Row():
             self.stop = gr.Button(words.STOP_JOB, interactive=False, elem_id="stop-job")
             self.ask = gr.Button(words.DELETE_JOB, interactive=False, elem_id="delete-job")
@@ -142,11 +145,9 @@ class JobView:
 
     def _draw_result(self, job: Job | None) -> str:
         assert job is not None
-        jobs = self._jobs
+        shown = next(iter(self._shared.models.records.values())).data
         try:
-            comparison = compare_with_start(
-                jobs.folder(job), NAME, self._shared.models, jobs.start_folder(job)
-            )
+            comparison = compare_with_start(self._jobs.folder(job), NAME, shown)
         except CheckpointError as error:
             return render("message.html", message=explain(error), role="alert")
         return draw_comparison(comparison, self._shared.gallery.find_image)
