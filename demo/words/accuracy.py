@@ -134,7 +134,7 @@ def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
     if alone[0] == alone[1]:
         return f"No real difference: {among}, each has {alone[0]:,} {test}."
     return (
-        f"No real difference: {among}, {ahead} has {max(alone):,}, which chance explains well "
+        f"No real difference: {among}, {ahead} has {max(alone):,}, which chance alone may explain "
         f"{test}."
     )
 

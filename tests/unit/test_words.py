@@ -54,7 +54,8 @@ def test_agreement_of_fewer_models() -> None:
     ("alone", "said"),
     [
         ((5, 6), "No real difference: of the 11 images that only one of the two gets right, "
-         "Adam (all layers) has 6, which chance explains well (McNemar's exact test, p = 1.000)."),
+         "Adam (all layers) has 6, which chance alone may explain (McNemar's exact test, "
+         "p = 1.000)."),
         ((5, 5), "No real difference: of the 10 images that only one of the two gets right, each "
          "has 5 (McNemar's exact test, p = 1.000)."),
         ((5, 17), "Adam (all layers) is really better: of the 22 images that only one of the two "
