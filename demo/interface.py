@@ -137,7 +137,7 @@ def _open_jobs(home: Path, checkpoints: Path) -> Jobs:
     """Jobs on this machine, or on Hugging Face's where the environment says so."""
     limits = Limits()
     hub = HubSettings.from_environment(os.environ)
-    backend = HubBackend(hub, limits.wall_s) if hub else None
+    backend = HubBackend(hub, limits.wall_s, checkpoints) if hub else None
     return Jobs(home, checkpoints, limits, backend, Path(get_upload_folder()))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from demo.batching import Batcher
 from demo.words.compare import describe_agreement
 from trainer.checkpoint import Predictions, load_predictions
-from trainer.errors import CheckpointError
+from trainer.errors import CheckpointError, QuartetError
 from trainer.metrics import energy
 from trainer.predict import Answers, Quartet
 from trainer.recipe import CLASSES, NATIVE_PX
@@ -65,7 +65,7 @@ class Models:
         self._quartet = quartet
         self.records: Records = quartet.records
         """Of every usable model."""
-        self.faults: dict[str, CheckpointError] = dict(quartet.faults)
+        self.faults: dict[str, QuartetError] = dict(quartet.faults)
         """Recipe name to what is missing or damaged."""
         self.predictions: dict[str, Predictions] = {}
         """Recipe name to its recorded answers on the test images."""

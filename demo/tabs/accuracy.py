@@ -133,7 +133,7 @@ class AccuracyTab:
             **QUIET,
         )
         gr.on(
-            [component.change for component in cell],
+            [self.model.change, self.counting.change, self.true.change, self.said.change],
             self.on_matrix,
             cell,
             matrix_shown,
