@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -16,15 +16,23 @@ from demo.jobs.backend import NAME
 from demo.jobs.refusal import Refused
 from demo.jobs.store import create_token
 from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
-from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, read_choice, refuse
+from demo.tabs.shared import (
+    ON_CHOICE,
+    QUIET,
+    Shared,
+    create_html,
+    name_client,
+    read_choice,
+    refuse,
+)
 from demo.templates import embed, render
-from demo.uploads import encode_pixels, read_picture, to_image
+from demo.uploads import encode_pixels, read_pixels, to_image
 from demo.words import compare as words
 from demo.words.common import LABELS, RIGHT, WRONG, explain, start_label
 from trainer.errors import CheckpointError, PictureError
 from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS
-from trainer.picture import Crop, to_pixels
+from trainer.picture import LIMITS, Crop
 from trainer.recipe import CLASSES
 from trainer.wording import percent
 
@@ -69,7 +77,7 @@ class CompareTab:
                     height=300,
                     elem_id="picture",
                 )
-                gr.Markdown(words.LIMITS, elem_classes="q-note")
+                gr.Markdown(LIMITS, elem_classes="q-note")
                 self.disagree = gr.Button(
                     words.DISAGREE_BUTTON, interactive=bool(self._disagreements)
                 )
@@ -120,17 +128,24 @@ class CompareTab:
         self.disagree.click(self.on_disagree, None, [self.picture], **QUIET)
         api(self.classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
 
-    def on_picture(self, file: Any, crop: Crop, token: str | None) -> Shown:
+    def on_picture(self, file: Any, crop: Crop, token: str | None, request: gr.Request) -> Shown:
         """What the models say of another picture, or of another part of it."""
         if file is None:
             return {self.seen: draw_seen(None), self.result: draw_message(words.NO_PICTURE)}
         try:
-            pixels = read_pixels(file, crop)
+            pixels = _read(file, crop, request)
         except PictureError as error:
             return {self.seen: draw_seen(None), self.result: draw_message(explain(error), True)}
         return {self.seen: draw_seen(pixels), self.result: self._draw_answers(pixels, token)}
 
-    def on_teach(self, file: Any, crop: Crop, label: str | None, token: str | None) -> Shown:
+    def on_teach(
+        self,
+        file: Any,
+        crop: Crop,
+        label: str | None,
+        token: str | None,
+        request: gr.Request,
+    ) -> Shown:
         """Keeps the picture, as the class that the visitor says it shows, for their next job."""
         if file is None:
             return {self.taught: words.NOTHING_TO_TEACH}
@@ -138,7 +153,8 @@ class CompareTab:
             return {self.taught: words.NO_CLASS}
         token = token or create_token()
         try:
-            added = self._jobs.pictures.add(token, label, encode_pixels(read_pixels(file, crop)))
+            picture = encode_pixels(_read(file, crop, request))
+            added = self._jobs.pictures.add(token, label, picture)
         except (PictureError, Refused) as error:
             return {self.taught: explain(error)}
         pictures = len(self._jobs.pictures.of_owner(token))
@@ -157,7 +173,9 @@ class CompareTab:
             raise refuse(words.NO_SUCH_EXAMPLE) from error
         return {self.picture: str(example.path)}
 
-    def classify(self, image: FileData, crop: Crop = "centre") -> Classification:
+    def classify(
+        self, image: FileData, crop: Crop = "centre", request: gr.Request | None = None
+    ) -> Classification:
         """Classifies a picture with the four models: for each, all ten probabilities.
 
         Args:
@@ -165,7 +183,7 @@ class CompareTab:
             crop: `centre` takes the largest centred square, `fit` the whole picture on white.
         """
         try:
-            return self._models.classify(read_pixels(image, crop))
+            return self._models.classify(_read(image, crop, request))
         except PictureError as error:
             raise refuse(explain(error)) from error
 
@@ -201,18 +219,6 @@ class CompareTab:
         start = job.settings and start_label(job.settings.start)
         note = words.describe_own_start(start) if start else ""
         return [describe_card(words.OWN_MODEL, OWN_COLOUR, answer, truth, note)]
-
-
-def read_pixels(file: Any, crop: Crop) -> np.ndarray:
-    """What the models see of a file as Gradio's API sends it, `(3, 32, 32)` uint8.
-
-    Raises:
-        PictureError: it is not a picture we take.
-        gr.Error: `crop` is unknown.
-    """
-    if crop not in get_args(Crop):
-        raise refuse(words.BAD_CROP)
-    return to_pixels(read_picture(file, Path(get_upload_folder())), crop)
 
 
 def draw_seen(pixels: np.ndarray | None) -> str:
@@ -258,3 +264,9 @@ def describe_card(
         "time": words.describe_seconds(answer["seconds"]),
         "doubt": "" if answer["familiar"] else words.UNSURE,
     }
+
+
+def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
+    """What the models see of a file that this visitor uploaded, `(3, 32, 32)` uint8."""
+    client = "" if request is None else name_client(request)
+    return read_pixels(file, Path(get_upload_folder()), crop, client)

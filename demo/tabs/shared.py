@@ -1,5 +1,6 @@
 """What the tabs have in common: what they are drawn from, and how they talk to the browser."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,19 @@ def read_choice(event: gr.EventData) -> str:
     """The `data-choice` of what was clicked (`ON_CHOICE`), or "": a visitor can send anything."""
     choice = getattr(event, "choice", "")
     return choice if isinstance(choice, str) else ""
+
+
+def name_client(request: gr.Request) -> str:
+    """Whose pictures wait behind each other: an address, or else a session.
+
+    A Space stands behind Hugging Face's proxy, which tells the address.
+    """
+    if "SPACE_ID" in os.environ:
+        forwarded = str(getattr(request, "headers", {}).get("x-forwarded-for", ""))
+        if forwarded:
+            return forwarded.split(",")[0].strip()
+    host = getattr(getattr(request, "client", None), "host", None)
+    return str(host or getattr(request, "session_hash", None) or "")
 
 
 def refuse(sentence: str) -> gr.Error:

@@ -4,16 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from demo.words.common import FINETUNE_TAB, inline_label
 from trainer.metrics import ACCEPTED_FRACTION
-from trainer.picture import FORMAT_NAMES, MAX_BYTES, MAX_PIXELS
 from trainer.recipe import CLASSES
 from trainer.wording import article, count, join
 
 PICTURE = "Your picture"
 PICTURE_HINT = "# Drop a picture here\nor click to choose one"
-LIMITS = f"{FORMAT_NAMES}, up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 1_000_000} megapixels."
 CROP = "What of it the models see"
 CROP_CHOICES = [("the centre square", "centre"), ("all of it, on white", "fit")]
-BAD_CROP = "crop must be 'centre' or 'fit'."
 DISAGREE_BUTTON = "An image they disagree on"
 EXAMPLES = "Or try one of these"
 EXAMPLES_NOTE = (

@@ -5,8 +5,8 @@ import string
 from typing import Any
 
 import pytest
-from demo.jobs.limits import Limits
 
+from demo.jobs.limits import Limits
 from demo.words import about, accuracy, common, compare
 from tests.conftest import CHECKPOINTS
 from trainer import errors
