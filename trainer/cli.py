@@ -15,6 +15,7 @@ import torch
 
 from trainer import checkpoint, metrics
 from trainer.data import evaluated_rows, load_dataset, split_validation
+from trainer.decoding import shared_decoder
 from trainer.distributed import joined_world
 from trainer.engine import Placement, Trainer
 from trainer.errors import PictureError, QuartetError, TrainingError
@@ -29,7 +30,6 @@ from trainer.finetune import (
     settings_like_start,
 )
 from trainer.model import load_backbone
-from trainer.picture import decode_picture, to_pixels
 from trainer.predict import Quartet
 from trainer.progress import show_progress
 from trainer.recipe import (
@@ -241,7 +241,7 @@ def predict(options: argparse.Namespace) -> int:
     results, status = {}, 0
     for path in options.images:
         try:
-            pixels = to_pixels(decode_picture(path.read_bytes()), options.crop)
+            pixels = shared_decoder().decode(path.read_bytes(), options.crop)
         except (PictureError, OSError) as error:
             print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             status = 1

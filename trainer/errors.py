@@ -65,6 +65,26 @@ SENTENCES = {
     "picture_not_whole": (
         "The file is not a whole picture: use a {formats} file that opens elsewhere."
     ),
+    "picture_too_much_metadata": (
+        "The file holds more than {most_kb} kB beside its pixels, such as a camera's notes: save "
+        "it again without them."
+    ),
+    "picture_too_many_scans": (
+        "The JPEG is stored in more than {most_scans} passes: save it again as an ordinary JPEG."
+    ),
+    "picture_too_slow": (
+        "The picture takes longer than {most_s} seconds to decode: save it again as a plain JPEG."
+    ),
+    "picture_too_much_memory": (
+        "The picture takes too much memory to decode: choose a smaller one."
+    ),
+    "picture_waited": (
+        "Many pictures were sent at once and this one had no turn: send it again in a moment."
+    ),
+    "picture_no_decoder": "No picture can be decoded at this moment: try again in a minute.",
+    "picture_crop": "crop must be {allowed}.",
+    "picture_not_uploaded": "That file was not uploaded here: upload it first.",
+    "picture_gone": "The file is no longer on the server: upload it again.",
     # Backbone
     "backbone_unreadable": (
         "the backbone {path} cannot be read ({reason}): give a safetensors file of a torchvision "

@@ -1,0 +1,374 @@
+"""Pictures built to cost: each is refused with one sentence, and nobody else pays for it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests import pictures
+from tests.unit.test_turns import wait_until
+from trainer.containers.limits import MAX_MEGAPIXELS
+from trainer.data import Dataset
+from trainer.decoding import Decoder, shared_decoder
+from trainer.errors import PictureError
+from trainer.picture import SQUARE_PX, decode_picture, to_pixels
+
+HUGE = (10_000, 5_000)
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="module")
+def picture(sample: Dataset) -> Image.Image:
+    """A 96 x 64 photograph-like picture."""
+    pixels = sample.test.images[3].permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels).resize((96, 64), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def honest(picture: Image.Image) -> bytes:
+    return pictures.encode(picture, "PNG")
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    """36 bytes within every limit that take a good part of a second and 300 MB to decode."""
+    return pictures.make_flat_webp(5_000, 1_000 * MAX_MEGAPIXELS["WEBP"] // 5)
+
+
+@pytest.fixture
+def make_decoder() -> Iterator[Callable[..., Decoder]]:
+    """Makes decoders that are closed in the end."""
+    made: list[Decoder] = []
+
+    def make(**limits: float) -> Decoder:
+        made.append(Decoder(**limits))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for decoder in made:
+        decoder.close()
+
+
+EXIF = b"Exif\0\0"
+BOMBS: dict[str, tuple[str, Callable[[Image.Image], bytes]]] = {
+    "EXIF directory, entries over each other, PNG": (
+        "64 kB",
+        lambda picture: pictures.add_png_chunks(
+            pictures.encode(picture, "PNG"), b"eXIf", pictures.make_overlapping_exif(7_000)
+        ),
+    ),
+    "EXIF directory, entries over each other, below 64 kB": (
+        "64 kB",
+        lambda picture: pictures.add_jpeg_bytes(
+            pictures.encode(picture, "JPEG"),
+            pictures.make_segment(0xE1, EXIF + pictures.make_overlapping_exif(2_500)),
+        ),
+    ),
+    "EXIF again and again, PNG": (
+        "64 kB",
+        lambda picture: pictures.add_png_chunks(
+            pictures.encode(picture, "PNG"), b"eXIf", EXIF * 333_000
+        ),
+    ),
+    "EXIF again and again, WebP": (
+        "64 kB",
+        lambda picture: pictures.add_webp_exif(pictures.encode(picture, "WEBP"), EXIF * 333_000),
+    ),
+    "EXIF again and again, JPEG": (
+        "64 kB",
+        lambda picture: pictures.add_jpeg_bytes(
+            pictures.encode(picture, "JPEG"), pictures.make_segment(0xE1, EXIF * 10_900) * 31
+        ),
+    ),
+    "EXIF of 1 MB": (
+        "64 kB",
+        lambda picture: pictures.add_png_chunks(
+            pictures.encode(picture, "PNG"), b"eXIf", b"II*\0" + bytes(1_000_000)
+        ),
+    ),
+    "GIF comment byte by byte": (
+        "64 kB",
+        lambda picture: pictures.add_gif_comment(pictures.encode(picture, "GIF"), 1_000_000),
+    ),
+    "JPEG of 1,000 empty scans": (
+        "50 passes",
+        lambda _: pictures.add_empty_scans(
+            pictures.encode(Image.new("RGB", (800, 600)), "JPEG", progressive=True), 1_000
+        ),
+    ),
+    "JPEG of padding": (
+        "64 kB",
+        lambda picture: pictures.add_jpeg_bytes(
+            pictures.encode(picture, "JPEG"), b"\xff" * 19_000_000
+        ),
+    ),
+    "JPEG of padding after its data": (
+        "64 kB",
+        lambda picture: pictures.encode(picture, "JPEG")[:-2] + b"\xff" * 19_000_000 + b"\xd9",
+    ),
+    "JPEG of empty segments": (
+        "64 kB",
+        lambda picture: pictures.add_jpeg_bytes(
+            pictures.encode(picture, "JPEG"), pictures.make_segment(0xE5, b"") * 4_700_000
+        ),
+    ),
+    "PNG of empty chunks": (
+        "64 kB",
+        lambda picture: pictures.add_png_chunks(
+            pictures.encode(picture, "PNG"), b"abCd", b"", 1_580_000
+        ),
+    ),
+    "PNG of empty pixel chunks": (
+        "64 kB",
+        lambda picture: pictures.add_png_chunks(
+            pictures.encode(picture, "PNG"), b"IDAT", b"", 1_580_000
+        ),
+    ),
+    "BMP of run lengths": ("megapixels", lambda _: pictures.make_rle_bmp(9_999, 5_000)),
+    "WebP of 36 bytes": ("megapixels", lambda _: pictures.make_flat_webp(*HUGE)),
+    "GIF frame larger than its screen": ("megapixels", lambda _: pictures.claim_gif(*HUGE)),
+    "GIF screen": ("megapixels", lambda _: pictures.claim_gif(1, 1, HUGE)),
+    "PNG with transparency": ("megapixels", lambda _: pictures.claim_png(*HUGE, colour=6)),
+    "PNG of 16 bits": (
+        "megapixels",
+        lambda _: pictures.claim_png(*HUGE, depth=16, colour=0),
+    ),
+    "PNG interlaced": ("megapixels", lambda _: pictures.claim_png(*HUGE, laced=1)),
+    "PNG of two headers": (
+        "not a whole picture",
+        lambda picture: pictures.add_png_chunks(
+            pictures.encode(picture, "PNG"), b"IHDR", pictures.claim_png(*HUGE)[16:29]
+        ),
+    ),
+    "JPEG of two frames": (
+        "not a whole picture",
+        lambda picture: pictures.add_jpeg_bytes(
+            pictures.encode(picture, "JPEG"),
+            pictures.make_segment(0xC0, b"\x08\x00\x01\x00\x01\x01\x01\x11\x00"),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_before_they_reach_a_decoder(
+    name: str, picture: Image.Image, make_decoder: Callable[..., Decoder]
+) -> None:
+    said, make = BOMBS[name]
+    bomb = make(picture)
+    process = psutil.Process()
+    memory, children = process.memory_info().rss, len(process.children())
+    with pytest.raises(PictureError, match=said) as refused:
+        make_decoder().decode(bomb)
+    assert_one_sentence(refused.value)
+    assert len(process.children()) == children
+    assert process.memory_info().rss - memory < 60e6
+
+
+def test_what_a_camera_writes_beside_its_pixels_passes(
+    picture: Image.Image, make_decoder: Callable[..., Decoder]
+) -> None:
+    """EXIF with a preview, a thumbnail after the end, a printer's profile, some 20 scans."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x927C], exif[0x010F] = 6, bytes(40_000), "maker"
+    turned = picture.transpose(Image.Transpose.ROTATE_90)
+    content = pictures.encode(
+        turned, "JPEG", progressive=True, exif=exif, icc_profile=bytes(600_000), comment=b"a day"
+    )
+    content = pictures.add_empty_scans(content, 10) + pictures.encode(picture, "JPEG") * 20
+    plain = pictures.encode(turned, "JPEG", progressive=True)
+    expected = to_pixels(decode_picture(plain).transpose(Image.Transpose.ROTATE_270))
+    assert np.array_equal(make_decoder().decode(content), expected)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("crop", ["centre", "fit"])
+def test_a_child_decodes_as_this_process_does(kind: str, crop: str, picture: Image.Image) -> None:
+    content = pictures.encode(picture, kind)
+    pixels = shared_decoder().decode(content, crop)  # type: ignore[arg-type]
+    assert pixels.shape == (3, SQUARE_PX, SQUARE_PX)
+    assert np.array_equal(pixels, to_pixels(decode_picture(content), crop))  # type: ignore[arg-type]
+
+
+def test_the_square_may_be_larger(picture: Image.Image) -> None:
+    content = pictures.encode(picture.resize((900, 600)), "JPEG", quality=95)
+    pixels = shared_decoder().decode(content, side=128)
+    assert np.array_equal(pixels, to_pixels(decode_picture(content, 128), side=128))
+
+
+def test_a_crop_nobody_knows_is_refused(honest: bytes) -> None:
+    with pytest.raises(PictureError, match="centre or fit"):
+        shared_decoder().decode(honest, "bogus")  # type: ignore[arg-type]
+
+
+def test_the_largest_honest_pictures_pass_in_the_memory_of_a_child() -> None:
+    """Those that need most: four whole planes of coefficients; transparency and a turn."""
+    phone = Image.new("CMYK", (8_000, 6_000), "red")
+    jpeg = pictures.encode(phone, "JPEG", progressive=True, subsampling=0)
+    side = int((1e6 * MAX_MEGAPIXELS["WEBP"]) ** 0.5)
+    clear = Image.new("RGBA", (side, side), (200, 0, 0, 100))
+    webp = pictures.turn(clear, 6, "WEBP", quality=30, method=0)
+    for content in (jpeg, webp):
+        assert shared_decoder().decode(content).shape == (3, SQUARE_PX, SQUARE_PX)
+
+
+def test_too_much_memory_costs_one_picture(
+    honest: bytes, make_decoder: Callable[..., Decoder]
+) -> None:
+    large = pictures.claim_png(5_000, 4_000)
+    decoder = make_decoder(children=1, memory_bytes=64 * 2**20)
+    for _ in range(2):
+        with pytest.raises(PictureError, match="too much memory") as refused:
+            decoder.decode(large)
+        assert_one_sentence(refused.value)
+        assert decoder.decode(honest).any()
+
+
+def test_too_much_time_costs_one_picture(
+    honest: bytes, slow: bytes, make_decoder: Callable[..., Decoder]
+) -> None:
+    decoder = make_decoder(children=1, timeout_s=0.05)
+    with pytest.raises(PictureError, match="seconds to decode") as refused:
+        decoder.decode(slow)
+    assert_one_sentence(refused.value)
+    assert decoder.decode(honest).any()
+
+
+def test_a_killed_child_costs_one_picture(
+    honest: bytes, slow: bytes, make_decoder: Callable[..., Decoder]
+) -> None:
+    others = set(psutil.Process().children())
+    decoder = make_decoder(children=1)
+    decoder.decode(honest)
+    (child,) = set(psutil.Process().children()) - others
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(decoder.decode, slow)
+        wait_until(lambda: child.memory_info().rss > 60e6)  # it is at it
+        child.kill()
+        with pytest.raises(PictureError, match="not a whole picture"):
+            asked.result(PATIENCE_S)
+    assert decoder.decode(honest).any()
+
+
+def test_the_same_bomb_asked_by_many_costs_one_child(
+    honest: bytes,
+    slow: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    make_decoder: Callable[..., Decoder],
+) -> None:
+    started = 0
+    start = subprocess.Popen
+
+    def count(*args: object, **kwargs: object) -> object:
+        nonlocal started
+        started += 1
+        return start(*args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", count)
+    decoder = make_decoder(timeout_s=0.05)
+    with ThreadPoolExecutor(32) as pool:
+        asked = [pool.submit(decoder.decode, slow, client=f"client {n % 8}") for n in range(32)]
+        for one in asked:
+            with pytest.raises(PictureError, match="seconds to decode"):
+                one.result(PATIENCE_S)
+    assert decoder.decode(honest).any()
+    assert started <= 3  # the one it cost, its replacement, and one that was started early
+
+
+def test_who_asks_much_delays_others_by_one_picture_at_most(
+    honest: bytes, make_decoder: Callable[..., Decoder]
+) -> None:
+    decoder = make_decoder()
+    ended: list[str] = []
+
+    def ask(content: bytes, client: str) -> None:
+        decoder.decode(content, client=client)
+        ended.append(client)
+
+    with ThreadPoolExecutor(20) as pool:
+        for client in ("greedy", "as greedy"):
+            for n in range(4):
+                width = 3_000 + 10 * n + len(client)  # no two are the same file
+                pool.submit(ask, pictures.make_flat_webp(width, 3_000), client)
+        wait_until(lambda: decoder.waiting >= 3)
+        before = len(ended)
+        pool.submit(ask, honest, "honest")
+    assert len(ended) == 9
+    assert ended.index("honest") - before <= 2  # the two that were being decoded
+
+
+def test_a_child_owns_nothing(honest: bytes, tmp_path: Path) -> None:
+    """A program with a secret in its environment, which prints what its child has."""
+    program = """
+import os, psutil
+from trainer.decoding import shared_decoder
+shared_decoder().decode(open(os.environ["PICTURE"], "rb").read())
+(child,) = psutil.Process().children()
+print(child.environ())
+print([child.num_fds(), child.rlimit(psutil.RLIMIT_NOFILE), child.rlimit(psutil.RLIMIT_FSIZE)])
+print([m.path for m in child.memory_maps() if "numpy" in m.path or "torch" in m.path])
+print(child.cwd(), child.nice() > psutil.Process().nice())
+"""
+    path = tmp_path / "picture.png"
+    path.write_bytes(honest)
+    environment = {**os.environ, "PICTURE": str(path), "HF_TOKEN": "secret"}
+    environment.pop("LD_LIBRARY_PATH", None)
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    variables, files, libraries, rest = finished.stdout.splitlines()
+    assert set(eval(variables)) == {"MALLOC_MMAP_THRESHOLD_"}
+    assert files == "[3, (3, 3), (0, 0)]"
+    assert (libraries, rest) == ("[]", "/ True")
+
+
+def test_children_end_with_the_process_that_asks(honest: bytes, tmp_path: Path) -> None:
+    program = """
+import os, psutil, signal, sys
+from trainer.decoding import shared_decoder
+shared_decoder().decode(sys.stdin.buffer.read())
+print(psutil.Process().children()[0].pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        input=honest, cwd=Path(__file__).parents[2], capture_output=True, check=False,
+    )  # fmt: skip
+    child = int(finished.stdout)
+    wait_until(lambda: not psutil.pid_exists(child) or is_zombie(child))
+
+
+def test_where_no_process_can_start_pictures_are_refused(
+    honest: bytes, monkeypatch: pytest.MonkeyPatch, make_decoder: Callable[..., Decoder]
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(PictureError, match="try again in a minute") as refused:
+        make_decoder().decode(honest)
+    assert_one_sentence(refused.value)
+    monkeypatch.undo()
+    assert make_decoder().decode(honest).any()
+
+
+def is_zombie(pid: int) -> bool:
+    """True where it ended and only its parent's look is missing."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def assert_one_sentence(error: PictureError) -> None:
+    """One sentence, without a path of the server."""
+    said = str(error)
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert "/" not in said
