@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 from demo.jobs.progress import Progress
-from demo.jobs.store import Job
 from trainer.recipe import JobSettings
 
 
@@ -34,15 +33,13 @@ class Estimate:
     """Where it does not fit: training images with which it would; None where none do."""
 
 
-def measure_pace(job: Job, settings: JobSettings, progress: Progress) -> Pace | None:
-    """What an ended job took, or None where it did not come far enough to tell."""
-    summary = progress.summary
-    if summary is None or not summary.images_per_s or job.started_s is None or job.ended_s is None:
+def measure_pace(progress: Progress) -> Pace | None:
+    """What a job took, or None where it did not come far enough to tell."""
+    summary, finished = progress.summary, progress.finished
+    if summary is None or finished is None or not summary.images_per_s:
         return None
-    train_s = summary.step * settings.batch_size / summary.images_per_s
-    spent_s = train_s + progress.epochs * progress.evaluation_s
-    rest_s = max(0.0, job.ended_s - job.started_s - spent_s)
-    return Pace(summary.images_per_s, progress.evaluation_s, rest_s)
+    spent_s = finished.train_s + progress.epochs * progress.evaluation_s
+    return Pace(summary.images_per_s, progress.evaluation_s, max(0.0, finished.seconds - spent_s))
 
 
 def estimate(

@@ -18,7 +18,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
 
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, Order
-from demo.jobs.hub_worker import CHECKPOINTS, INPUTS, OUTPUTS, SAVING_S, STOP
+from demo.jobs.hub_worker import CHECKPOINTS, EVENT, INPUTS, OUTPUTS, SAVING_S, STOP
 from demo.jobs.local import ROOT
 from demo.jobs.refusal import Refused
 from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES
@@ -205,8 +205,8 @@ class HubProcess:
                     for line in self._api.fetch_job_logs(
                         job_id=self.identity, namespace=self._namespace, follow=True
                     ):
-                        file = events if line.startswith('{"kind"') else log
-                        file.write(f"{line}\n")
+                        file = events if line.startswith(EVENT) else log
+                        file.write(f"{line.removeprefix(EVENT)}\n")
                         file.flush()
                 job = self._api.wait_for_job(self.identity, namespace=self._namespace)
                 if job.status is None or job.status.stage != "COMPLETED":

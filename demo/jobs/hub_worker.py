@@ -23,6 +23,8 @@ from demo.jobs.backend import EVENTS, NAME, OWN
 ROOT = Path(__file__).parents[2]
 INPUTS, OUTPUTS, CHECKPOINTS, STOP = "in", "out", "checkpoints", "stop"
 """Folders in a job's folder of the repository, one of the inputs, and the note that ends a job."""
+EVENT = "event "
+"""Before each event in the log, which holds other lines too."""
 RELAY_S = 0.5
 ASK_S = 5.0
 """Between two looks for that note."""
@@ -108,7 +110,7 @@ def relay(events: IO[str]) -> None:
         if not line.endswith("\n"):
             events.seek(before)
             return
-        print(line, end="", flush=True)
+        print(f"{EVENT}{line}", end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -102,6 +101,9 @@ class Jobs:
         try:
             # Before the lock, which nobody should wait for while the network answers.
             seconds_a_day = self.backend.seconds_a_day
+        except OSError as error:
+            raise Refused("backend", reason=give_reason(error)) from error
+        try:
             self._fill(fresh, self._find_start(settings, token), taught)
             with self._queue.changed:
                 self._check_caps(token, seconds_a_day)
@@ -181,7 +183,7 @@ class Jobs:
         for job in reversed(self._store.in_state(DONE, STOPPED, TIMED_OUT)):
             mine = job.settings
             if mine and (mine.trained, mine.image_px) == (settings.trained, settings.image_px):
-                pace = measure_pace(job, mine, self.watch(job))
+                pace = measure_pace(self.watch(job))
                 if pace is not None:
                     break
         wall_s = self.limits.wall_s
@@ -299,7 +301,8 @@ class Jobs:
             try:
                 self.sweep()
             except Exception:  # the next round is due all the same
-                traceback.print_exc(file=sys.stderr)
+                with contextlib.suppress(OSError):
+                    traceback.print_exc()
 
 
 def _link(path: Path, place: Path) -> None:

@@ -14,6 +14,7 @@ from trainer.events import (
     EpochFinished,
     Event,
     RunFailed,
+    RunFinished,
     StartEvaluated,
     StepSummary,
     parse_events,
@@ -46,6 +47,7 @@ class Progress:
     """Finished."""
     evaluation_s: float = 0.0
     """From the last step of the last epoch to its figures."""
+    finished: RunFinished | None = None
     failure: RunFailed | None = None
 
 
@@ -93,6 +95,7 @@ class Reader:
         self._confusions: Thinned[Matrix] = Thinned(MATRICES)
         self._epochs = 0
         self._evaluation_s = 0.0
+        self._finished: RunFinished | None = None
         self._failure: RunFailed | None = None
         self._progress = Progress()
 
@@ -108,6 +111,7 @@ class Reader:
                     self._confusions.items(),
                     self._epochs,
                     self._evaluation_s,
+                    self._finished,
                     self._failure,
                 )
             return self._progress
@@ -141,7 +145,11 @@ class Reader:
             if event.validation_confusion is not None:
                 self._confusions.add(event.validation_confusion)
             if self._summary is not None:
-                self._evaluation_s = max(0.0, event.time_s - self._summary.time_s)
+                # The first epoch's seconds hold more; but a clock that jumps is not trusted.
+                between_s = max(0.0, event.time_s - self._summary.time_s)
+                self._evaluation_s = min(between_s, max(0.0, event.seconds - event.train_s))
+        elif isinstance(event, RunFinished):
+            self._finished = event
         elif isinstance(event, RunFailed):
             self._failure = event
 

@@ -105,12 +105,14 @@ class Queue:
             except OSError as error:
                 verdict = Verdict(FAILED, words.describe_not_started(give_reason(error)))
             except Exception as error:
-                traceback.print_exc()
+                with contextlib.suppress(OSError):  # the log may be on a full disk
+                    traceback.print_exc()
                 verdict = Verdict(FAILED, words.describe_worker_fault(give_reason(error)))
             with self.changed:
                 self._wishes.pop(job.id, None)
                 self._end(job, verdict, time.monotonic() - started_s)
-            self._backend.prepare()
+            with contextlib.suppress(Exception):  # the next start is slower then
+                self._backend.prepare()
 
     def _run(self, job: Job) -> Verdict:
         def wish() -> Wish | None:

@@ -20,6 +20,8 @@ from trainer.events import RunFailed
 
 WATCH_S = 0.2
 """Between two looks at a running process."""
+MATCHED = 10
+"""Letters of its own that a sentence has at least, to be known again."""
 
 
 class Wish(enum.Enum):
@@ -149,7 +151,8 @@ def find_reason(folder: Path, status: int) -> str:
     with contextlib.suppress(OSError):
         for line in (folder / LOG).read_text(errors="replace").splitlines():
             if line.startswith("error: "):
-                return hide_paths(line.removeprefix("error: "))
+                sentence = line.removeprefix("error: ")
+                return _word(find_code(sentence), sentence)
     return words.describe_status(status)
 
 
@@ -162,6 +165,19 @@ def _word(code: str | None, sentence: str) -> str:
     return hide_paths(sentence)
 
 
+def find_code(sentence: str) -> str | None:
+    """The code whose sentence this is, filled with facts, or None."""
+    for code, template in SENTENCES.items():
+        literal = re.split(r"\{[^}]*\}", template)
+        # A template that is nearly all facts would be everything's.
+        if len("".join(literal)) > MATCHED and re.fullmatch(
+            ".+".join(map(re.escape, literal)), sentence
+        ):
+            return code
+    return None
+
+
 def hide_paths(sentence: str) -> str:
     """A sentence without absolute paths, and without the brackets or quotes around them."""
+    sentence = re.sub(r"^\[Errno \d+\] ", "", sentence)
     return re.sub(r"""\s*[:(]?\s*['"(]?(?<![\w.])/[^\s'")]*['")]?""", "", sentence)

@@ -141,7 +141,8 @@ class JobStore:
         )
         try:
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            # Needs no memory shared between processes, which not every mounted folder offers.
+            self._connection.execute("PRAGMA journal_mode=DELETE")
             (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
@@ -289,4 +290,5 @@ def _set_aside(path: Path) -> Path:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the log may be on the same full disk
+        print(sentence, file=sys.stderr, flush=True)

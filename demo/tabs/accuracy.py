@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
+<<<<<<< HEAD
 from torch import Tensor
 
 from demo import plots
@@ -25,6 +26,15 @@ from demo.words import accuracy as words
 from demo.words.common import LABELS, RIGHT, WRONG, explain
 from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
 from trainer.observations import load_reference, reference_accuracy
+=======
+from trainer.observations import load_reference
+
+from demo import plots, text, views
+from demo.gallery import Gallery
+from demo.models import Models, recorded_answers
+from demo.overlap import find_only_right, measure_overlap
+from trainer.metrics import most_confused
+>>>>>>> main
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 from trainer.record import Records

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 
-from demo.comparison import compare_with_start
+from demo.comparison import NOT_SHOWN, compare_with_start
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME
 from demo.jobs.jobs import EARLIER, Jobs
@@ -35,6 +35,7 @@ from demo.jobs.store import (
 )
 from tests.conftest import CHECKPOINTS, ROOT
 from trainer.checkpoint import load_checkpoint, load_predictions, load_record
+from trainer.data import Dataset, load_sample_rows
 from trainer.errors import QuartetError
 from trainer.recipe import PLAIN_BACKBONE, JobSettings
 
@@ -225,6 +226,31 @@ def test_before_of_the_backbone_is_the_backbone_under_a_new_last_layer(jobs: Job
     assert (origin.start, origin.settings.start) == (PLAIN_BACKBONE, PLAIN_BACKBONE)
 
 
+def test_compared_images_are_found_in_the_split_that_is_shown(jobs: Jobs, sample: Dataset) -> None:
+    token = create_token()
+    job = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
+    assert job.state == DONE
+    full = load_record(CHECKPOINTS, "sgd_frozen").data
+    mine = load_record(jobs.folder(job), NAME).data
+    # Models trained on the sample, as by `make try`, are shown on its own 500 images.
+    tried = mine.model_copy(update={"test_count": len(sample.test)})
+    other = full.model_copy(update={"digest": "of other images"})
+    rows = {}
+    for name, shown in (("full", full), ("tried", tried)):
+        compared = compare_with_start(jobs.folder(job), NAME, shown)
+        rows[name] = compared.rows
+        assert compared.before is not None
+        assert len(compared.rows) == len(compared.before) == len(compared.after) == 20
+        assert len(compared.changed(True)) <= 20
+    assert torch.equal(sample.test.labels[rows["tried"]], compared.labels)
+    assert torch.equal(load_sample_rows()[rows["tried"]], rows["full"])
+    assert torch.equal(compare_with_start(jobs.folder(job), NAME, other).rows, rows["full"])
+    # Of images of neither none is shown, rather than another.
+    record = load_record(jobs.folder(job), NAME).model_copy(update={"data": full})
+    (jobs.folder(job) / f"{NAME}.json").write_text(record.as_json())
+    assert set(compare_with_start(jobs.folder(job), NAME, other).rows.tolist()) == {NOT_SHOWN}
+
+
 def test_stop_keeps_the_model_and_delete_nothing(jobs: Jobs) -> None:
     token = create_token()
     job = started(jobs, ENDLESS, token)
@@ -365,7 +391,7 @@ def test_jobs_of_a_killed_app_end_and_its_queue_goes_on(tmp_path: Path, hung: bo
         else:  # told to end by the end of its input, it saved its model
             assert (left.state, left.reason) == (STOPPED, words.RESTARTED_KEPT)
             assert jobs.has_model(left)
-        assert wait_for(jobs, waiting, token, *ENDED).state == DONE
+        assert wait_for(jobs, waiting, token, RUNNING, *ENDED).state == RUNNING
 
 
 def test_thirty_visitors_at_once_are_queued_or_told(tmp_path: Path) -> None:
@@ -407,14 +433,14 @@ def test_ended_jobs_are_swept_on_a_quiet_server(tmp_path: Path) -> None:
     token = create_token()
     with open_jobs(tmp_path, kept_s=0, sweep_every_s=0.1) as jobs:
         job = jobs.start(QUICK, token)
-        wait_until(lambda: jobs.find(job.id, token) is None)
-        assert not jobs.folder(job).exists()
+        wait_until(lambda: not jobs.folder(job).exists())
+        assert jobs.find(job.id, token) is None
 
 
 def test_second_app_on_a_home_is_told_who_holds_it(tmp_path: Path) -> None:
     token = create_token()
     with open_jobs(tmp_path) as jobs:
-        job = started(jobs, ENDLESS, token)
+        job = running(jobs, ENDLESS, token)
         with pytest.raises(QuartetError, match=str(os.getpid())), open_jobs(tmp_path):
             pass
         assert jobs.find(job.id, token) == job
