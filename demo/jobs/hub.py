@@ -1,8 +1,9 @@
 """Jobs on Hugging Face Jobs, for a Space whose owner names a repository for their results.
 
-A job runs in the Space's own image, so with the same code and versions, as `demo.jobs.hub_worker`; its
-log carries the events, and the checkpoint comes back through the repository. It has been tested
-against a local stand-in of the endpoints, and has not met the real service.
+A job runs in the Space's own image, so with the same code and versions, as
+`demo.jobs.hub_worker`; its log carries the events, and the checkpoint comes back through the
+repository. It has been tested against a local stand-in of the endpoints, and has not met the real
+service.
 """
 
 import contextlib
@@ -225,9 +226,7 @@ class HubProcess:
                 Path(fetched).rename(self._folder / f"{NAME}{suffix}")
 
 
-def _list_inputs(
-    order: Order, path: str, checkpoints: Path | None
-) -> Iterator[CommitOperationAdd]:
+def _list_inputs(order: Order, path: str, checkpoints: Path | None) -> Iterator[CommitOperationAdd]:
     """What the job needs of this machine, as additions to the repository: the visitor's pictures,
     the earlier job's weights, or the start among `checkpoints`."""
     for file in order.own.glob("*/*") if order.own else ():

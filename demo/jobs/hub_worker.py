@@ -56,9 +56,7 @@ def main(task: dict[str, Any]) -> int:
     return status
 
 
-def start_trainer(
-    arguments: Sequence[str], inputs: Path, out: Path
-) -> "subprocess.Popen[bytes]":
+def start_trainer(arguments: Sequence[str], inputs: Path, out: Path) -> "subprocess.Popen[bytes]":
     """Starts the trainer among what the app sent along: pictures, checkpoints, a start."""
     checkpoints = inputs / CHECKPOINTS
     own = inputs / OWN

@@ -5,20 +5,26 @@ into its folder, `events.jsonl` above all, and never trains itself. Jobs belong 
 go on when the visitor leaves, and are found again by id and token.
 """
 
-import dataclasses
+import contextlib
+import os
 import shutil
-import signal
 import sqlite3
+import sys
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo import text
-from demo.backend import EVENTS, LOG, NAME, OWN, Backend, Order, Process
-from demo.local import LocalBackend
-from demo.store import (
+from demo.jobs.backend import EVENTS, NAME, OWN, START, Backend, Order
+from demo.jobs.estimate import Estimate, estimate, measure_pace
+from demo.jobs.limits import DAY_S, Limits
+from demo.jobs.local import LocalBackend
+from demo.jobs.pictures import TaughtPicture, TaughtPictures
+from demo.jobs.progress import Progress, Readers
+from demo.jobs.queue import Queue
+from demo.jobs.refusal import Refused, give_reason
+from demo.jobs.runner import has_model
+from demo.jobs.store import (
     DONE,
     FAILED,
     QUEUED,
@@ -27,34 +33,15 @@ from demo.store import (
     TIMED_OUT,
     Job,
     JobStore,
+    create_id,
 )
-from trainer.checkpoint import CheckpointError, load_checkpoint
-from trainer.events import Event, RunFailed, StepSummary, read_events
-from trainer.recipe import RECIPE_NAMES
-from trainer.settings import PLAIN_BACKBONE, Settings, join_command
+from demo.jobs.sweep import Ages, sweep_files
+from trainer.files import lock_folder
+from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES, JobSettings, join_command
 
 EARLIER = "job:"
 """Before the id of an earlier job that another starts from."""
-DAY_S = 24 * 3600.0
-WATCH_S = 0.2
-"""Between two looks at a running process."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a job may use, and how many there may be."""
-
-    wall_s: float = 300.0
-    memory_bytes: int = 6 * 2**30
-    running: int = 1
-    queued_of_owner: int = 3
-    queued: int = 30
-    kept_s: float = DAY_S
-    """After its end a job and its files are swept."""
-
-
-class Refused(Exception):
-    """A job was not accepted. The message says why, in a sentence for the visitor."""
+HOLDER = "another Quartet app"
 
 
 class Jobs:
@@ -66,6 +53,7 @@ class Jobs:
         checkpoints: Path,
         limits: Limits | None = None,
         backend: Backend | None = None,
+        uploads: Path | None = None,
     ) -> None:
         """Opens the store in `home`, ends what an earlier app left running, and goes on with what
         it left waiting.
@@ -73,55 +61,60 @@ class Jobs:
         Args:
             checkpoints: folder of the four; only read.
             backend: default: this machine.
+            uploads: a folder whose files are swept by age too: where visitors' uploads lie.
+
+        Raises:
+            QuartetError: another app has this home; it is named.
+            OSError: `home` cannot be written.
         """
         self.limits = limits or Limits()
-        self.backend = backend or LocalBackend(checkpoints)
         self._home = home.resolve()
-        self._store = JobStore(home / "jobs.sqlite3")
-        self._changed = threading.Condition()
-        self._stops: set[str] = set()
-        self._closed = False
-        self._recover()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"job {index}", daemon=True)
-            for index in range(self.limits.running)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._folders, self._new = self._home / "jobs", self._home / "new"
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(lock_folder(self._home, HOLDER))
+        self.backend: Backend = backend or LocalBackend(checkpoints)
+        self.pictures = TaughtPictures(self._home, self.limits)
+        self._uploads = uploads
+        self._store = JobStore(self._home / "jobs.sqlite3")
+        self._queue = Queue(self._store, self.backend, self.limits, self._folders)
+        self._readers = Readers()
+        self._ages = Ages()
+        shutil.rmtree(self._new, ignore_errors=True)  # what was not yet a job
+        self._queue.open()
+        self.sweep()
+        self._closing = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
+        self._sweeper.start()
 
-    def start(
-        self, settings: Settings, token: str, own: dict[str, list[bytes]] | None = None
-    ) -> Job:
+    def start(self, settings: JobSettings, token: str, pictures: Sequence[str] = ()) -> Job:
         """Queues a job.
 
         Args:
-            own: class to the visitor's pictures, as PNG files.
+            pictures: ids of the owner's taught pictures; the job gets copies.
 
         Raises:
-            Refused: a cap is reached, the server cannot write, or the start is not theirs to take.
+            Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
+                not theirs to take. Then nothing is queued and nothing left.
         """
-        with self._changed:
-            self._find_start(settings, token)
-            mine = [job for job in self._store.of_owner(token) if not job.ended]
-            if len(mine) >= self.limits.queued_of_owner:
-                raise Refused(text.describe_own_cap(self.limits.queued_of_owner))
-            if len(self._store.in_state(QUEUED)) >= self.limits.queued:
-                raise Refused(text.FULL)
-            try:
-                if self._seconds_left() < self.limits.wall_s:
-                    raise Refused(text.BUDGET)
-                job = self._store.add(settings.as_dict(), token)
-                for label, pictures in (own or {}).items():
-                    for index, content in enumerate(pictures):
-                        path = self.folder(job) / OWN / label / f"{index:03d}.png"
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.write_bytes(content)
-            except (OSError, sqlite3.Error) as error:
-                # Not the whole message, which may name a path of the server.
-                reason = getattr(error, "strerror", None) or type(error).__name__
-                raise Refused(text.describe_not_stored(reason)) from error
-            self._changed.notify_all()
-        return job
+        taught = self._find_pictures(token, pictures)
+        job_id = create_id()
+        fresh, folder = self._new / job_id, self._folders / job_id
+        try:
+            # Before the lock, which nobody should wait for while the network answers.
+            seconds_a_day = self.backend.seconds_a_day
+            self._fill(fresh, self._find_start(settings, token), taught)
+            with self._queue.changed:
+                self._check_caps(token, seconds_a_day)
+                self._folders.mkdir(exist_ok=True)
+                fresh.rename(folder)
+                job = self._store.add(job_id, settings, token)
+                self._queue.changed.notify_all()
+            return job
+        except (OSError, sqlite3.Error) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise Refused("not_stored", reason=give_reason(error)) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
     def prepare(self) -> None:
         """Makes the next start quick."""
@@ -139,60 +132,79 @@ class Jobs:
         """The owner's jobs, newest first."""
         return self._store.of_owner(token)
 
-    def newest_done(self, token: str) -> Job | None:
+    def has_model(self, job: Job) -> bool:
+        """True where the job has ended and left a whole model."""
+        return job.state in (DONE, STOPPED, TIMED_OUT) and has_model(self.folder(job))
+
+    def newest_with_model(self, token: str) -> Job | None:
         """The owner's newest job that has a model, or None."""
-        return next((job for job in self.of_owner(token) if job.state == DONE), None)
+        return next((job for job in self.of_owner(token) if self.has_model(job)), None)
 
     def position(self, job: Job) -> int:
         """Jobs ahead of a queued one."""
-        return sum(
-            other.created_s < job.created_s for other in self._store.in_state(QUEUED, RUNNING)
-        )
+        ids = [other.id for other in self._store.in_state(QUEUED, RUNNING)]
+        return ids.index(job.id) if job.id in ids else 0
 
     def stop(self, job_id: str, secret: str) -> None:
-        """Stops a job; one that has ended, or that `secret` does not open, is left as it is."""
-        with self._changed:
+        """Asks a job to end and keep its model as it is; one that has ended, or that `secret` does
+        not open, is left as it is."""
+        with self._queue.changed:
             job = self._store.find(job_id, secret)
-            if job is None or job.ended:
-                return
-            if job.state == QUEUED:
-                self._end(job, STOPPED, "")
-            else:
-                self._stops.add(job.id)
+            if job is not None and not job.ended:
+                self._queue.stop(job)
 
-    def events(self, job: Job) -> list[Event]:
-        """What the job has said so far."""
-        return list(read_events(self.folder(job) / EVENTS))
+    def is_stopping(self, job: Job) -> bool:
+        """True while a job that was asked to end writes its model."""
+        return self._queue.has_wish(job.id)
 
-    def images_per_s(self, trained: str) -> float | None:
-        """The rate last measured on this machine for what is trained, or None."""
-        for job in reversed(self._store.in_state(DONE)):
-            if job.settings["trained"] == trained:
-                rates = [e.images_per_s for e in self.events(job) if isinstance(e, StepSummary)]
-                if rates:
-                    return rates[-1]
-        return None
+    def delete(self, job_id: str, secret: str) -> None:
+        """Ends a job if it has not, and removes everything of it. It is not found from now on."""
+        with self._queue.changed:
+            job = self._store.find(job_id, secret)
+            if job is not None:
+                self._store.remove(job.id)
+                if self._queue.drop(job):
+                    self._remove_files(job)
+
+    def watch(self, job: Job) -> Progress:
+        """How far the job is. What it costs does not grow with the job."""
+        return self._readers.read(self.folder(job) / EVENTS)
+
+    def estimate(self, settings: JobSettings, images_at_hand: int, pictures: int) -> Estimate:
+        """How long a job would take, by the last one of its kind here, and whether it may.
+
+        Args:
+            images_at_hand: training images that there are to draw from.
+            pictures: of one's own.
+        """
+        pace = None
+        for job in reversed(self._store.in_state(DONE, STOPPED, TIMED_OUT)):
+            mine = job.settings
+            if mine and (mine.trained, mine.image_px) == (settings.trained, settings.image_px):
+                pace = measure_pace(job, mine, self.watch(job))
+                if pace is not None:
+                    break
+        wall_s = self.limits.wall_s
+        limit_s = wall_s - min(self.backend.saving_s, wall_s / 2)
+        return estimate(settings, images_at_hand, pictures, pace, limit_s)
 
     def folder(self, job: Job) -> Path:
         """The job's files."""
-        return self._home / "jobs" / job.id
-
-    def start_folder(self, job: Job) -> Path | None:
-        """Where the checkpoint lies of the earlier job that this one started from, if one."""
-        start: str = job.settings["start"]
-        if not start.startswith(EARLIER):
-            return None
-        return self._home / "jobs" / start.removeprefix(EARLIER)
+        return self._folders / job.id
 
     def command(self, job: Job) -> str:
-        """The command line that repeats the job offline."""
-        settings = Settings.from_dict(job.settings)
-        if self.start_folder(job) is not None:
-            settings = dataclasses.replace(settings, start=f"{NAME}.safetensors")
+        """The command line that repeats the job offline; nothing where another version of the app
+        stored its settings."""
+        if job.settings is None:
+            return ""
+        order = Order(job.settings, self.folder(job))
+        settings = job.settings
+        if settings.start.startswith(EARLIER):
+            settings = settings.changed(start=f"{NAME}.safetensors")
         arguments = settings.arguments()
         if not self.backend.full_data:
             arguments.append("--sample")
-        if self._order(job).own:
+        if order.own:
             arguments += ["--own", "PICTURES"]
         threads = self.backend.threads
         prefix = f"OMP_NUM_THREADS={threads} " if threads else ""
@@ -200,117 +212,99 @@ class Jobs:
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Waits until `condition` holds, looking whenever a job changes its state."""
-        with self._changed:
-            return self._changed.wait_for(condition, timeout_s)
+        return self._queue.wait(condition, timeout_s)
+
+    def sweep(self) -> None:
+        """Removes what has been kept as long as `limits` promise."""
+        limits, ages = self.limits, self._ages
+        ages.begin_round()
+        with self._queue.changed:
+            for job in self._store.in_state(DONE, STOPPED, FAILED, TIMED_OUT):
+                if job.ended_s is None or ages.of(job.id, job.ended_s) > limits.kept_s:
+                    self._store.remove(job.id)
+                    self._remove_files(job)
+            for use in self._store.uses():
+                if ages.of(use, use.ended_s) > DAY_S:
+                    self._store.remove_use(use)
+            self._store.write_rest()
+        for folder in self._folders.glob("*"):  # of jobs in a store that was set aside
+            if not self._store.has(folder.name) and not self._queue.has_wish(folder.name):
+                sweep_files(folder, limits.kept_s, ages)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        self.pictures.sweep(ages)
+        if self._uploads is not None:
+            sweep_files(self._uploads, limits.uploads_kept_s, ages)
 
     def close(self) -> None:
         """Ends what runs; it is marked failed, and what waits stays queued."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+        self._closing.set()
+        self._sweeper.join()
+        self._queue.close()
         self.backend.close()
         self._store.close()
+        self._held.close()
 
-    def _find_start(self, settings: Settings, token: str) -> None:
-        """Refuses a start that is neither one of the four, nor the backbone, nor an earlier job of
-        the owner's that has a model. Above all it is no path."""
+    def _find_pictures(self, token: str, ids: Sequence[str]) -> list[TaughtPicture]:
+        mine = {picture.id: picture for picture in self.pictures.of_owner(token)}
+        if not set(ids) <= mine.keys():
+            raise Refused("picture_gone")
+        return [mine[picture_id] for picture_id in dict.fromkeys(ids)]
+
+    def _find_start(self, settings: JobSettings, token: str) -> Path | None:
+        """The folder of the earlier job that is the start, or None for one of the four and the
+        backbone. Anything else is refused: above all it is no path."""
         if settings.start in (*RECIPE_NAMES, PLAIN_BACKBONE):
-            return
+            return None
         job = self._store.find(settings.start.removeprefix(EARLIER), token)
-        if job is None or job.state != DONE or settings.start != f"{EARLIER}{job.id}":
-            raise Refused(text.NO_SUCH_START)
+        if job is None or settings.start != f"{EARLIER}{job.id}" or not self.has_model(job):
+            raise Refused("no_such_start")
+        return self.folder(job)
 
-    def _seconds_left(self) -> float:
-        """Of the backend's day, when all that waits and runs takes all its time."""
-        waiting = len(self._store.in_state(QUEUED, RUNNING)) * self.limits.wall_s
-        used = self._store.seconds_since(time.time() - DAY_S)
-        return self.backend.seconds_a_day - used - waiting
-
-    def _order(self, job: Job) -> Order:
-        start_folder = self.start_folder(job)
-        start = None if start_folder is None else start_folder / f"{NAME}.safetensors"
-        return Order(Settings.from_dict(job.settings), self.folder(job), start)
-
-    def _recover(self) -> None:
-        for job in self._store.in_state(RUNNING):
-            if job.process is not None:
-                self.backend.end_orphan(job.process)
-            self._end(job, FAILED, text.RESTARTED)
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._store.in_state(QUEUED))
-                if self._closed:
-                    return
-                self._sweep()
-                job = self._store.in_state(QUEUED)[0]
-                self._store.update(job.id, state=RUNNING, started_s=time.time())
-                self._changed.notify_all()
+    def _fill(self, folder: Path, start: Path | None, taught: Sequence[TaughtPicture]) -> None:
+        """Gives a job what it needs of its own, so that what is deleted meanwhile is no matter."""
+        folder.mkdir(parents=True)
+        for index, picture in enumerate(taught):
+            path = folder / OWN / picture.label / f"{index:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                state, reason = self._run(job)
-            except OSError as error:
-                state, reason = FAILED, f"{text.NOT_STARTED} ({error.strerror})."
-            with self._changed:
-                self._stops.discard(job.id)
-                self._end(job, state, reason)
+                path.write_bytes(picture.path.read_bytes())
+            except FileNotFoundError as error:
+                raise Refused("picture_gone") from error
+        if start is not None:
+            (folder / START).mkdir()
+            for suffix in (".safetensors", ".json"):
+                _link(start / f"{NAME}{suffix}", folder / START / f"{NAME}{suffix}")
 
-    def _run(self, job: Job) -> tuple[str, str]:
-        """Runs a job to its end; returns its state and the reason of a failure."""
-        folder = self.folder(job)
-        folder.mkdir(parents=True, exist_ok=True)
-        process = self.backend.start(self._order(job))
-        self._store.update(job.id, process=process.identity)
-        verdict = self._watch(job, process)
-        process.end()
-        self.backend.prepare()
-        if verdict is not None:
-            return verdict
-        if process.status == 0:
+    def _check_caps(self, token: str, seconds_a_day: float) -> None:
+        limits = self.limits
+        if sum(not job.ended for job in self._store.of_owner(token)) >= limits.queued_of_owner:
+            raise Refused("own_cap", jobs=limits.queued_of_owner)
+        if len(self._store.in_state(QUEUED)) >= limits.queued:
+            raise Refused("queue_full")
+        # All that waits and runs, and this one, may take all their time.
+        ahead_s = (1 + len(self._store.in_state(QUEUED, RUNNING))) * limits.wall_s
+        used_s = sum(
+            use.ran_s for use in self._store.uses() if self._ages.since(use.ended_s) <= DAY_S
+        )
+        if used_s + ahead_s > seconds_a_day:
+            raise Refused("budget")
+
+    def _remove_files(self, job: Job) -> None:
+        self._readers.forget(self.folder(job) / EVENTS)
+        shutil.rmtree(self.folder(job), ignore_errors=True)
+
+    def _sweep_on(self) -> None:
+        while not self._closing.wait(self.limits.sweep_every_s):
             try:
-                load_checkpoint(folder, NAME)
-                return DONE, ""
-            except CheckpointError as error:
-                return FAILED, str(error)
-        return FAILED, self._reason(job, process.status)
+                self.sweep()
+            except Exception:  # the next round is due all the same
+                traceback.print_exc(file=sys.stderr)
 
-    def _watch(self, job: Job, process: Process) -> tuple[str, str] | None:
-        """Waits for the process; returns a verdict where it must be ended before its time."""
-        deadline = time.monotonic() + self.limits.wall_s + self.backend.waiting_s
-        while not process.wait(WATCH_S):
-            if job.id in self._stops:
-                return STOPPED, ""
-            if self._closed:
-                return FAILED, text.RESTARTED
-            if time.monotonic() > deadline:
-                return TIMED_OUT, text.describe_timeout(self.limits.wall_s)
-            if process.memory_bytes() > self.limits.memory_bytes:
-                return FAILED, text.describe_memory_cap(self.limits.memory_bytes)
-        return None
 
-    def _reason(self, job: Job, status: int) -> str:
-        """Why a process failed: its own word, or what its exit status tells."""
-        for event in reversed(self.events(job)):
-            if isinstance(event, RunFailed):
-                return event.reason
-        if status == -signal.SIGKILL:
-            return text.KILLED
-        log = (self.folder(job) / LOG).read_text(errors="replace").splitlines()
-        said = [line.removeprefix("error: ") for line in log if line.startswith("error: ")]
-        return said[0] if said else text.describe_status(status)
-
-    def _end(self, job: Job, state: str, reason: str) -> None:
-        with self._changed:
-            self._store.update(
-                job.id, state=state, reason=reason, ended_s=time.time(), process=None
-            )
-            if state == STOPPED:
-                shutil.rmtree(self.folder(job), ignore_errors=True)
-            self._changed.notify_all()
-
-    def _sweep(self) -> None:
-        for job in self._store.ended_before(time.time() - self.limits.kept_s):
-            shutil.rmtree(self.folder(job), ignore_errors=True)
-            self._store.remove(job.id)
+def _link(path: Path, place: Path) -> None:
+    """The file at another place, on the same disk without a second copy."""
+    try:
+        os.link(path, place)
+    except OSError:
+        shutil.copyfile(path, place)

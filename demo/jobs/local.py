@@ -83,10 +83,10 @@ class LocalBackend:
     be taken from who asks meanwhile.
     """
 
-    place = words.ON_THIS_SERVER
+    place: str = words.ON_THIS_SERVER
     waiting_s = 0.0
     saving_s = 30.0
-    seconds_a_day = math.inf
+    seconds_a_day: float = math.inf
 
     def __init__(self, checkpoints: Path) -> None:
         """
@@ -94,7 +94,7 @@ class LocalBackend:
             checkpoints: folder of the four; only read.
         """
         self.full_data = is_full_data_at_hand()
-        self.threads = max(1, (os.cpu_count() or 1) // 2)
+        self.threads: int | None = max(1, (os.cpu_count() or 1) // 2)
         self._checkpoints = checkpoints.resolve()
         self._lock = threading.Lock()
         self._spare: subprocess.Popen[bytes] | None = None

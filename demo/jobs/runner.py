@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL
 
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, Backend, Order, Process

@@ -6,9 +6,7 @@ REFUSALS = {
         "You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
     ),
     "budget": "Today's time for jobs is used up: try again tomorrow.",
-    "no_such_start": (
-        "Choose another start: that job is not yours, has no model, or was deleted."
-    ),
+    "no_such_start": ("Choose another start: that job is not yours, has no model, or was deleted."),
     "not_stored": (
         "The job could not be stored ({reason}): tell whoever runs this app, and try again."
     ),
@@ -29,6 +27,21 @@ REFUSALS = {
     "hub_no_price": "QUARTET_JOBS_USD_A_DAY must be a number.",
 }
 """Code of a `Refused` to its sentence, a format string over the facts."""
+
+FAILURES = {
+    "batch_too_large": (
+        "Each step takes more images than there are to train on: take a smaller batch size, or "
+        "more images."
+    ),
+    "own_not_a_picture": "One of your pictures cannot be read: take it out, and start again.",
+    "own_none": "Your pictures did not reach the job: start it again.",
+    "own_too_many": "There are more pictures of yours than can be taught: take some out.",
+    "data_no_folder": "The training images are not on this server: tell whoever runs this app.",
+    "data_not_fetched": "The training images could not be fetched: try again later.",
+    "data_no_files": "The training images are not on this server: tell whoever runs this app.",
+    "data_shard_damaged": "The training images are damaged here: tell whoever runs this app.",
+}
+"""Code of a fault that ended a job to its sentence, where the terminal's would not do."""
 
 RESTARTED = "The app was restarted while the job ran: start it again."
 RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
