@@ -125,7 +125,12 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
     others = [name for name in JobSettings.model_fields if name != "epochs"]
     form = draw(lambda: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
     noise, kept = form.controls["noise"], form.controls["kept"]
-    assert (type(noise), noise.label, noise.info, noise.value) == (gr.Number, "Noise", "How much.", 0.1)
+    assert (type(noise), noise.label, noise.info, noise.value) == (
+        gr.Number,
+        "Noise",
+        "How much.",
+        0.1,
+    )
     assert (type(kept), kept.value) == (gr.Checkbox, True)
     given = form.read({form.controls["epochs"]: 2, noise: 0.5, kept: False})
     assert Wider().changed(**given) == Wider(epochs=2, noise=0.5, kept=False)
@@ -142,9 +147,7 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
         ("start", "/etc/passwd"), ("start", f"{EARLIER}0123456789abcdef"),
     ],
 )  # fmt: skip
-def test_what_cannot_run_is_said_once_and_nothing_starts(
-    page: Page, name: str, value: Any
-) -> None:
+def test_what_cannot_run_is_said_once_and_nothing_starts(page: Page, name: str, value: Any) -> None:
     answer = page.start(**{name: value})
     assert page.jobs.of_owner(page.token) == []
     assert set(answer) == {page.tab.estimate}
@@ -306,7 +309,7 @@ def test_no_image_that_changed_sides_is_no_test_of_chance() -> None:
 
 
 def test_the_command_offline_is_quoted_as_a_shell_needs_it() -> None:
-    start = "it's a \"model\" $(of) mine.safetensors"
+    start = 'it\'s a "model" $(of) mine.safetensors'
     command = join_command(JobSettings(start=start, emphasised=("cat", "dog")).arguments())
     arguments = shlex.split(command)
     assert arguments[arguments.index("--start") + 1] == start
