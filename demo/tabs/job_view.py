@@ -274,7 +274,8 @@ def copy_once(path: Path, cache: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _copy(path: Path, modified_ns: int, cache: str) -> str:
-    return save_file_to_cache(path, cache)
+    copied: str = save_file_to_cache(path, cache)
+    return copied
 
 
 @functools.lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from demo.jobs.jobs import EARLIER, Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import create_token
 from demo.models import Models
-from demo.tabs.changes import Part, Shown, Values, collect_changes
+from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.finetune import NOT_ON_FORM, FinetuneTab
 from demo.tabs.form import Form, to_browser
 from demo.tabs.shared import Shared
@@ -25,7 +25,6 @@ from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB
 from tests.conftest import CHECKPOINTS
 from trainer.declared import setting
-from trainer.errors import SettingError
 from trainer.events import EpochFinished, Event, EventLog, StepSummary
 from trainer.metrics import Overlap
 from trainer.recipe import JobSettings, describe_setting, join_command
@@ -197,7 +196,11 @@ def test_only_what_is_new_is_sent_again() -> None:
     built: list[str] = []
 
     def part(component: gr.Textbox, fact: str) -> Part:
-        return Part(component, fact, lambda: built.append(fact) or fact)
+        def build() -> str:
+            built.append(fact)
+            return fact
+
+        return Part(component, fact, build)
 
     first, marks = collect_changes([part(one, "a"), part(two, "b")], {})
     assert first == {one: "a", two: "b"}
@@ -207,7 +210,8 @@ def test_only_what_is_new_is_sent_again() -> None:
     # An answer that never arrived is sent again: the browser still holds the older marks.
     assert collect_changes([part(one, "a"), part(two, "c")], marks)[0] == {two: "c"}
     assert collect_changes([part(one, "a"), part(two, "c")], after)[0] == {}
-    for junk in (None, [], "x", {"1": 2}, 7):
+    junks: list[Any] = [None, [], "x", {"1": 2}, 7]
+    for junk in junks:
         assert set(collect_changes([part(one, "a")], junk)[0]) == {one}
 
 
