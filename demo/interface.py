@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +33,9 @@ from trainer.picture import MAX_BYTES
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 HOME = Path(__file__).parent.parent / "runs" / "home"
 """Where jobs and their files are kept, unless `QUARTET_HOME` says otherwise."""
+UPLOADS = Path(tempfile.gettempdir()) / "quartet-uploads"
+"""Where Gradio keeps what visitors upload, unless `GRADIO_TEMP_DIR` says otherwise: its own default
+is every Gradio app's, and what is old in ours is removed."""
 STYLE = Path(__file__).parent / "style.css"
 WAITING = 256
 """Requests in the queue before further ones are told that it is full."""
@@ -86,14 +90,13 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
             are incomplete. It says what to do.
     """
     folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
-    limits = Limits()
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(UPLOADS))
+    home = _open_home()
     try:
         models = Models(folder)
-        hub = HubSettings.from_environment(os.environ)
+        jobs = _open_jobs(home, folder)
     except QuartetError as error:
         raise SystemExit(f"error: {error}") from error
-    home = _open_home()
-    jobs = Jobs(home, folder, limits, HubBackend(hub, limits.wall_s) if hub else None)
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count)
     app = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
@@ -128,6 +131,14 @@ def _open_home() -> Path:
         temporary = Path(tempfile.mkdtemp(prefix="quartet-"))
         print(words.describe_temporary_home(home, error.strerror, temporary), file=sys.stderr)
         return temporary
+
+
+def _open_jobs(home: Path, checkpoints: Path) -> Jobs:
+    """Jobs on this machine, or on Hugging Face's where the environment says so."""
+    limits = Limits()
+    hub = HubSettings.from_environment(os.environ)
+    backend = HubBackend(hub, limits.wall_s) if hub else None
+    return Jobs(home, checkpoints, limits, backend, Path(get_upload_folder()))
 
 
 def launch_options() -> dict[str, Any]:

@@ -91,9 +91,7 @@ class Models:
     def _summarise(self, models: dict[str, ModelAnswer]) -> Classification:
         unfamiliar = sum(not model["familiar"] for model in models.values())
         return Classification(
-            agreement=describe_agreement(
-                {name: model["answer"] for name, model in models.items()}
-            ),
+            agreement=describe_agreement({name: model["answer"] for name, model in models.items()}),
             familiar=2 * unfamiliar < len(models),
             models=models,
             left_out={name: str(error) for name, error in self.faults.items()},
@@ -124,9 +122,7 @@ def load_own_model(folder: Path, name: str) -> OwnModel:
     return OwnModel(folder, name)
 
 
-def list_answers(
-    records: Mapping[str, Record], answers: Answers
-) -> list[dict[str, ModelAnswer]]:
+def list_answers(records: Mapping[str, Record], answers: Answers) -> list[dict[str, ModelAnswer]]:
     """What each model says of each picture of a batch."""
     energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
     shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}

@@ -12,5 +12,6 @@ class AboutTab:
     def __init__(self, shared: Shared) -> None:
         records = shared.models.records
         gr.Markdown(words.describe_experiment(records))
-        create_table(*words.list_recipes(records), words.RECIPES, elem_id="recipes")
+        columns, rows = words.list_recipes(records)
+        create_table(columns, rows, words.RECIPES, elem_id="recipes", pinned_columns=1)
         gr.Markdown(words.ABOUT + words.describe_keeping(shared.jobs.limits) + words.LICENCE)

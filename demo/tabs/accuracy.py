@@ -15,6 +15,7 @@ from demo.tabs.shared import (
     Shared,
     create_html,
     create_table,
+    fill_table,
     read_choice,
     refuse,
 )
@@ -67,7 +68,9 @@ class AccuracyTab:
 
     def _draw_figures(self) -> None:
         gr.Markdown(words.FIGURES_HEADING)
-        create_table(list(words.FIGURE_COLUMNS), list_figures(self._records), words.FIGURES)
+        create_table(
+            words.FIGURE_COLUMNS, list_figures(self._records), words.FIGURES, pinned_columns=1
+        )
         times = time_alone(self._records)
         shared_s = {name: time.shared_s for name, time in times.items() if time.shared_s}
         first = next(iter(self._records.values()))
@@ -109,7 +112,7 @@ class AccuracyTab:
                 self.difference = create_html(elem_id="difference", min_height=500)
             with gr.Column(scale=2, min_width=280):
                 self.overlap = create_table(
-                    [""] * 3, [["", 0, 0]] * 2, words.OVERLAP, elem_id="overlap"
+                    [("", ""), (RIGHT, ","), (WRONG, ",")], [], words.OVERLAP, elem_id="overlap"
                 )
                 self.verdict = gr.Markdown(elem_id="verdict")
         gr.Markdown(words.ALONE_HEADING)
@@ -205,13 +208,13 @@ class AccuracyTab:
         overlap = measure_overlap(labels, self._predicted[first], self._predicted[second])
         svg = plots.plot_difference(self._shares[first], self._shares[second])
         one, two = LABELS[first], LABELS[second]
-        table = {
-            "headers": ["", f"{two}: {RIGHT}", f"{two}: {WRONG}"],
-            "data": [
+        table = fill_table(
+            [("", ""), (f"{two}: {RIGHT}", ","), (f"{two}: {WRONG}", ",")],
+            [
                 [f"{one}: {RIGHT}", overlap.both_right, overlap.only_first],
                 [f"{one}: {WRONG}", overlap.only_second, overlap.both_wrong],
             ],
-        }
+        )
         return {
             self.difference: render("difference.html", svg=svg),
             self.overlap: table,
@@ -280,14 +283,14 @@ def list_figures(records: Records) -> list[list[Any]]:
         rows.append(
             [
                 LABELS[name],
-                round(100 * test.accuracy, 2),
-                round(100 * theirs, 2),
-                round(100 * (test.accuracy - theirs), 2),
-                round(100 * test.calibration_error, 1),
+                100 * test.accuracy,
+                100 * theirs,
+                100 * (test.accuracy - theirs),
+                100 * test.calibration_error,
                 test.best_class,
                 test.worst_class,
                 record.recipe.epochs,
-                round(times[name].alone_s / 60, 1),
+                times[name].alone_s / 60,
             ]
         )
     return rows

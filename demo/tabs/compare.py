@@ -10,13 +10,12 @@ import numpy as np
 from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
-from PIL import Image
 
-from demo.backend import NAME
 from demo.gallery import list_examples
-from demo.jobs import Refused
+from demo.jobs.backend import NAME
+from demo.jobs.refusal import Refused
+from demo.jobs.store import create_token
 from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
-from demo.store import create_token
 from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, read_choice, refuse
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_picture, to_image
@@ -199,7 +198,8 @@ class CompareTab:
             answer = load_own_model(self._jobs.folder(job), NAME).classify(pixels)
         except CheckpointError:
             return []  # swept in this moment
-        note = words.describe_own_start(start_label(job.settings["start"]))
+        start = job.settings and start_label(job.settings.start)
+        note = words.describe_own_start(start) if start else ""
         return [describe_card(words.OWN_MODEL, OWN_COLOUR, answer, truth, note)]
 
 

@@ -1,12 +1,13 @@
 """What the tabs have in common: what they are drawn from, and how they talk to the browser."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from demo.gallery import Gallery
-from demo.jobs import Jobs
+from demo.jobs.jobs import Jobs
 from demo.models import Models
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -28,6 +29,10 @@ watch('value', () => {
 """
 """JavaScript for `gr.HTML`: a click on an element with `data-choice` is an event with that
 `choice`; redrawing leaves the keyboard where it was."""
+
+
+Column = tuple[str, str]
+"""Of a table: its header, and the format of its numbers; "" where it holds words."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,13 @@ def create_html(value: str = "", **options: Any) -> gr.HTML:
 
 
 def create_table(
-    headers: list[str], rows: list[list[Any]], label: str, **options: Any
+    columns: Sequence[Column], rows: list[list[Any]], label: str, **options: Any
 ) -> gr.Dataframe:
     """A table to read, sort and copy."""
     return gr.Dataframe(
-        {"headers": headers, "data": rows},
-        headers=headers,
-        datatype=["number" if isinstance(cell, int | float) else "str" for cell in rows[0]],
+        fill_table(columns, rows),
+        headers=[header for header, _ in columns],
+        datatype=["number" if shown else "str" for _, shown in columns],
         label=label,
         show_label=False,
         interactive=False,
@@ -67,6 +72,15 @@ def create_table(
         wrap=True,
         **options,
     )
+
+
+def fill_table(columns: Sequence[Column], rows: list[list[Any]]) -> dict[str, Any]:
+    """What a table shows: numbers stay numbers, for sorting, whatever they look like."""
+    shown = [
+        [format(cell, column[1]) for column, cell in zip(columns, row, strict=True)] for row in rows
+    ]
+    headers = [header for header, _ in columns]
+    return {"headers": headers, "data": rows, "metadata": {"display_value": shown}}
 
 
 def read_choice(event: gr.EventData) -> str:

@@ -65,11 +65,13 @@ def find_differing(recipes: Sequence[Recipe]) -> list[str]:
     ]
 
 
-def list_recipes(records: Mapping[str, Record]) -> tuple[list[str], list[list[Any]]]:
+def list_recipes(
+    records: Mapping[str, Record],
+) -> tuple[list[tuple[str, str]], list[list[Any]]]:
     """The recipes as a table: what each has, in every setting in which two of them differ.
 
     Returns:
-        The columns' labels, and a row a recipe.
+        The columns' labels and formats, and a row a recipe.
     """
     differing = find_differing([record.recipe for record in records.values()])
     names = [name for name in Recipe.model_fields if name in _ALWAYS or name in differing]
@@ -77,7 +79,9 @@ def list_recipes(records: Mapping[str, Record]) -> tuple[list[str], list[list[An
         [LABELS[name], *(_show(record.recipe, setting) for setting in names)]
         for name, record in records.items()
     ]
-    return [MODEL, *(_inline(name) for name in names)], rows
+    numbers = [isinstance(cell, int | float) for cell in rows[0]]
+    labels = [MODEL, *map(_inline, names)]
+    return [(one, "g" if number else "") for one, number in zip(labels, numbers, strict=True)], rows
 
 
 def _show(recipe: Recipe, name: str) -> Any:
@@ -97,7 +101,7 @@ def _inline(name: str) -> str:
 
 
 ABOUT = f"""\
-- **All layers**: every weight may change. Most accurate, and most expensive.
+- **All layers**: every weight may change, so that every step runs through the whole network.
 - **Last layer**: the backbone stays as it was, BatchNorm's statistics included; only the map from
   its 512 features to ten classes is learned. Here the two optimizers share one backbone, so one
   pass serves both models.

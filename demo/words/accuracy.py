@@ -30,9 +30,17 @@ DIFFERENCE_HINT = (
     "more often; orange: the second does."
 )
 FIGURE_COLUMNS = (
-    "model", "test accuracy, %", "reference, %", "difference, points", "calibration error, %",
-    "best class", "worst class", "epochs", "training, minutes",
-)  # fmt: skip
+    ("model", ""),
+    ("test accuracy, %", ".2f"),
+    ("reference, %", ".2f"),
+    ("difference, points", "+.2f"),
+    ("calibration error, %", ".1f"),
+    ("best class", ""),
+    ("worst class", ""),
+    ("epochs", ","),
+    ("training, minutes", ".1f"),
+)
+"""Header and format of each column."""
 OVERLAP = "Images that both, one or neither gets right"
 NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
 
@@ -126,7 +134,7 @@ def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
     if alone[0] == alone[1]:
         return f"No real difference: {among}, each has {alone[0]:,} {test}."
     return (
-        f"No real difference: {among}, {ahead} has {max(alone):,}, which chance explains well "
+        f"No real difference: {among}, {ahead} has {max(alone):,}, which chance alone may explain "
         f"{test}."
     )
 

@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image, features
 
 from demo.gallery import EXAMPLES_DIR
-from demo.text import LABELS
+from demo.words.common import LABELS
 from tests.app import Refused, RunningApp, as_file, running_app
 from tests.conftest import CHECKPOINTS, ROOT
 from tests.pictures import claim_png, encode, text_bomb, turn

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from demo.overlap import Overlap, find_disagreements, find_only_right, measure_overlap
+from trainer.metrics import Overlap, find_disagreements, find_only_right, measure_overlap
 
 LABELS = torch.tensor([0, 1, 2, 3, 4])
 PREDICTED = {

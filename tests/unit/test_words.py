@@ -5,8 +5,8 @@ import string
 from typing import Any
 
 import pytest
-
 from demo.jobs.limits import Limits
+
 from demo.words import about, accuracy, common, compare
 from tests.conftest import CHECKPOINTS
 from trainer import errors
@@ -54,7 +54,8 @@ def test_agreement_of_fewer_models() -> None:
     ("alone", "said"),
     [
         ((5, 6), "No real difference: of the 11 images that only one of the two gets right, "
-         "Adam (all layers) has 6, which chance explains well (McNemar's exact test, p = 1.000)."),
+         "Adam (all layers) has 6, which chance alone may explain (McNemar's exact test, "
+         "p = 1.000)."),
         ((5, 5), "No real difference: of the 10 images that only one of the two gets right, each "
          "has 5 (McNemar's exact test, p = 1.000)."),
         ((5, 17), "Adam (all layers) is really better: of the 22 images that only one of the two "
@@ -91,7 +92,8 @@ def test_about_names_what_the_recipes_differ_in(records: dict[str, Record]) -> N
 
 
 def test_about_shows_every_setting_in_which_recipes_differ(records: dict[str, Record]) -> None:
-    headers, rows = about.list_recipes(records)
+    columns, rows = about.list_recipes(records)
+    headers = [header for header, _ in columns]
     assert [row[0] for row in rows] == list(common.LABELS.values())
     assert [row[headers.index("batch size")] for row in rows] == [16, 64, 128, 128]
     assert {"schedule", "warm-up", "BatchNorm momentum"} <= set(headers)
