@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -299,7 +298,8 @@ class Jobs:
             try:
                 self.sweep()
             except Exception:  # the next round is due all the same
-                traceback.print_exc(file=sys.stderr)
+                with contextlib.suppress(OSError):
+                    traceback.print_exc()
 
 
 def _link(path: Path, place: Path) -> None:

@@ -105,7 +105,8 @@ class Queue:
             except OSError as error:
                 verdict = Verdict(FAILED, words.describe_not_started(give_reason(error)))
             except Exception as error:
-                traceback.print_exc()
+                with contextlib.suppress(OSError):  # the log may be on a full disk
+                    traceback.print_exc()
                 verdict = Verdict(FAILED, words.describe_worker_fault(give_reason(error)))
             with self.changed:
                 self._wishes.pop(job.id, None)

@@ -164,4 +164,5 @@ def _word(code: str | None, sentence: str) -> str:
 
 def hide_paths(sentence: str) -> str:
     """A sentence without absolute paths, and without the brackets or quotes around them."""
+    sentence = re.sub(r"^\[Errno \d+\] ", "", sentence)
     return re.sub(r"""\s*[:(]?\s*['"(]?(?<![\w.])/[^\s'")]*['")]?""", "", sentence)

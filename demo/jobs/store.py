@@ -289,4 +289,5 @@ def _set_aside(path: Path) -> Path:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the log may be on the same full disk
+        print(sentence, file=sys.stderr, flush=True)
