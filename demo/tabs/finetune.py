@@ -65,9 +65,7 @@ class FinetuneTab:
         self.shown = gr.Textbox("", visible="hidden", elem_id="shown-job")
         self.order = gr.Textbox(BEST_FIRST, visible="hidden", elem_id="jobs-order")
         self.sent = gr.JSON({}, visible="hidden", elem_id="sent")
-        self.fills = gr.JSON(
-            self.starts.list_fills([], ""), visible="hidden", elem_id="form-fills"
-        )
+        self.fills = gr.JSON(self.starts.list_fills([], ""), visible="hidden", elem_id="form-fills")
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
                 self._draw_form()
@@ -154,7 +152,12 @@ class FinetuneTab:
             **QUIET,
         )
         gr.on(
-            [self._tab.select, self.panel.ids.change, *(c.change for c in (start, *fields))],
+            [
+                self._tab.select,
+                self.panel.ids.change,
+                self.fills.change,  # a job has ended: its time is known
+                *(control.change for control in (start, *fields)),
+            ],
             self.on_form,
             form | {self._owner, self.panel.ids},
             [self.estimate, self.fit, self.fitting],

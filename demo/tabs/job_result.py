@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from demo import plots
-from demo.comparison import Comparison
+from demo.comparison import NOT_SHOWN, Comparison
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import finetune as words
 from trainer.metrics import confusion_matrix, confusion_shares
 from trainer.recipe import CLASSES
-from trainer.wording import percent
+from trainer.wording import article, percent
 
 CHANGED_SHOWN = 12
 """Images of each kind at most."""
@@ -40,6 +40,7 @@ def draw_comparison(comparison: Comparison, find_image: FindImage) -> str:
     return render(
         "comparison.html",
         words=words,
+        article=article,
         summary=words.describe_change(was, right, len(after)),
         chance=words.describe_change_overlap(comparison.overlap),
         classes=classes,
@@ -56,7 +57,8 @@ def list_changed(
     positions = comparison.changed(to_right).tolist()
     images: list[tuple[str, str, str, str]] = []
     for position in positions:
-        pixels = find_image(int(comparison.rows[position]))
+        row = int(comparison.rows[position])
+        pixels = None if row == NOT_SHOWN else find_image(row)
         if pixels is None:
             continue
         label, was, now = (

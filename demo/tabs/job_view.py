@@ -51,8 +51,8 @@ class JobView:
             self.stop = gr.Button(words.STOP_JOB, interactive=False, elem_id="stop-job")
             self.ask = gr.Button(words.DELETE_JOB, interactive=False, elem_id="delete-job")
         self.asked = gr.Textbox("", visible="hidden", elem_id="delete-asked")
-        with gr.Group(visible=False, elem_id="delete-question") as self.question:
-            self.asking = gr.Markdown(elem_id="delete-asking", container=True)
+        with gr.Column(visible=False, elem_id="delete-question") as self.question:
+            self.asking = gr.Markdown()
             with gr.Row():
                 self.delete = gr.Button(words.DELETE_NOW, variant="stop", elem_id="delete-now")
                 self.keep = gr.Button(words.KEEP_JOB, elem_id="delete-not")
@@ -93,25 +93,26 @@ class JobView:
         progress = self._jobs.watch(job) if job else Progress()
         model = job is not None and self._jobs.has_model(job)
         on = job is not None and not job.ended
-        key = job and (job.id, job.state)
+        stopping = job is not None and self._jobs.is_stopping(job)
+        key = job and (job.id, job.state, stopping)
         ahead = self._jobs.position(job) if job else 0
         parts = [
             Part(
                 self.status,
                 (key, ahead, job and job.reason, progress.last, progress.summary),
-                lambda: draw_status(job, progress, ahead, model),
+                lambda: draw_status(job, progress, ahead, model, stopping),
             ),
             Part(
                 self.confusions,
                 (key and key[0], progress.epochs, len(progress.confusions)),
                 lambda: draw_confusions(progress),
             ),
-            Part(self.stop, on, lambda: gr.Button(interactive=on)),
+            Part(self.stop, (on, stopping), lambda: gr.Button(interactive=on and not stopping)),
             Part(self.ask, job is not None, lambda: gr.Button(interactive=job is not None)),
             Part(
                 self.question,
                 bool(job and asked == job.id),
-                lambda: gr.Group(visible=bool(job and asked == job.id)),
+                lambda: gr.Column(visible=bool(job and asked == job.id)),
             ),
             Part(self.asking, key and key[0], lambda: words.ask_delete(job.id) if job else ""),
             Part(self.loss, progress.train_loss, lambda: frame_loss(progress)),
@@ -207,8 +208,16 @@ def frame_accuracy(progress: Progress) -> Any:
     return plots.frame_points(points, words.EPOCH)
 
 
-def draw_status(job: Job | None, progress: Progress, ahead: int, model: bool) -> str:
-    """A job's state, how far it is, and what it said last."""
+def draw_status(
+    job: Job | None, progress: Progress, ahead: int, model: bool, stopping: bool
+) -> str:
+    """A job's state, how far it is, and what it said last.
+
+    Args:
+        ahead: jobs before a queued one.
+        model: it has ended and left one.
+        stopping: it was asked to end, and saves its model.
+    """
     if job is None:
         return render("message.html", message=words.NO_JOB, role="status")
     share, detail, last = 0.0, "", progress.summary
@@ -219,12 +228,12 @@ def draw_status(job: Job | None, progress: Progress, ahead: int, model: bool) ->
         )
     if job.ended:
         detail = job.reason
-        if model and job.state != DONE and last is not None:
-            detail = f"{detail} {words.describe_kept(last.step, last.total_steps)}".strip()
+        if model and job.state != DONE:
+            detail = f"{detail} {words.describe_kept(last)}".strip()
     return render(
         "job.html",
         words=words,
-        state=words.describe_state(job.state, ahead),
+        state=words.STOPPING if stopping else words.describe_state(job.state, ahead),
         detail=detail,
         share=1.0 if job.state == DONE else share,
         log=[describe_event(event) for event in progress.last],
@@ -265,7 +274,8 @@ def copy_once(path: Path, cache: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _copy(path: Path, modified_ns: int, cache: str) -> str:
-    return save_file_to_cache(path, cache)
+    copied: str = save_file_to_cache(path, cache)
+    return copied
 
 
 @functools.lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 from huggingface_hub import EvalResult, ModelCardData
 
 from demo.words.common import describe_job, start_label
+from trainer.events import StepSummary
 from trainer.metrics import Overlap
 from trainer.recipe import OWN_REPEATS, JobSettings, describe_setting
 from trainer.record import Record
@@ -10,6 +11,7 @@ from trainer.wording import article, count, duration, join, p_value, percent
 
 START_JOB, STOP_JOB, DELETE_JOB = "Start", "Stop and keep its model", "Delete this job"
 DELETE_NOW, KEEP_JOB = "Yes, delete it", "No, keep it"
+STOPPING = "Stopping: its model is being saved."
 MORE_SETTINGS = "More settings"
 NO_JOB = "Choose settings and press Start: the job's progress shows here."
 INFOS = {
@@ -104,9 +106,11 @@ def describe_progress(step: int, steps: int, images_per_s: float, remaining_s: f
     )
 
 
-def describe_kept(step: int, steps: int) -> str:
+def describe_kept(last: StepSummary | None) -> str:
     """What is left of a job that ended before its last step."""
-    return f"Its model is kept as it was after step {step:,} of {steps:,}."
+    if last is None:
+        return "Its model is kept as it was then."
+    return f"Its model is kept as it was after step {last.step:,} of {last.total_steps:,}."
 
 
 def ask_delete(job_id: str) -> str:

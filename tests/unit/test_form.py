@@ -17,7 +17,7 @@ from demo.jobs.jobs import EARLIER, Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import create_token
 from demo.models import Models
-from demo.tabs.changes import Part, Shown, Values, collect_changes
+from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.finetune import NOT_ON_FORM, FinetuneTab
 from demo.tabs.form import Form, to_browser
 from demo.tabs.shared import Shared
@@ -25,7 +25,6 @@ from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB
 from tests.conftest import CHECKPOINTS
 from trainer.declared import setting
-from trainer.errors import SettingError
 from trainer.events import EpochFinished, Event, EventLog, StepSummary
 from trainer.metrics import Overlap
 from trainer.recipe import JobSettings, describe_setting, join_command
@@ -125,7 +124,12 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
     others = [name for name in JobSettings.model_fields if name != "epochs"]
     form = draw(lambda: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
     noise, kept = form.controls["noise"], form.controls["kept"]
-    assert (type(noise), noise.label, noise.info, noise.value) == (gr.Number, "Noise", "How much.", 0.1)
+    assert (type(noise), noise.label, noise.info, noise.value) == (
+        gr.Number,
+        "Noise",
+        "How much.",
+        0.1,
+    )
     assert (type(kept), kept.value) == (gr.Checkbox, True)
     given = form.read({form.controls["epochs"]: 2, noise: 0.5, kept: False})
     assert Wider().changed(**given) == Wider(epochs=2, noise=0.5, kept=False)
@@ -142,9 +146,7 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
         ("start", "/etc/passwd"), ("start", f"{EARLIER}0123456789abcdef"),
     ],
 )  # fmt: skip
-def test_what_cannot_run_is_said_once_and_nothing_starts(
-    page: Page, name: str, value: Any
-) -> None:
+def test_what_cannot_run_is_said_once_and_nothing_starts(page: Page, name: str, value: Any) -> None:
     answer = page.start(**{name: value})
     assert page.jobs.of_owner(page.token) == []
     assert set(answer) == {page.tab.estimate}
@@ -194,7 +196,11 @@ def test_only_what_is_new_is_sent_again() -> None:
     built: list[str] = []
 
     def part(component: gr.Textbox, fact: str) -> Part:
-        return Part(component, fact, lambda: built.append(fact) or fact)
+        def build() -> str:
+            built.append(fact)
+            return fact
+
+        return Part(component, fact, build)
 
     first, marks = collect_changes([part(one, "a"), part(two, "b")], {})
     assert first == {one: "a", two: "b"}
@@ -204,7 +210,8 @@ def test_only_what_is_new_is_sent_again() -> None:
     # An answer that never arrived is sent again: the browser still holds the older marks.
     assert collect_changes([part(one, "a"), part(two, "c")], marks)[0] == {two: "c"}
     assert collect_changes([part(one, "a"), part(two, "c")], after)[0] == {}
-    for junk in (None, [], "x", {"1": 2}, 7):
+    junks: list[Any] = [None, [], "x", {"1": 2}, 7]
+    for junk in junks:
         assert set(collect_changes([part(one, "a")], junk)[0]) == {one}
 
 
@@ -306,7 +313,7 @@ def test_no_image_that_changed_sides_is_no_test_of_chance() -> None:
 
 
 def test_the_command_offline_is_quoted_as_a_shell_needs_it() -> None:
-    start = "it's a \"model\" $(of) mine.safetensors"
+    start = 'it\'s a "model" $(of) mine.safetensors'
     command = join_command(JobSettings(start=start, emphasised=("cat", "dog")).arguments())
     arguments = shlex.split(command)
     assert arguments[arguments.index("--start") + 1] == start
