@@ -5,7 +5,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
-<<<<<<< HEAD
 from torch import Tensor
 
 from demo import plots
@@ -25,16 +24,7 @@ from demo.uploads import encode_pixels
 from demo.words import accuracy as words
 from demo.words.common import LABELS, RIGHT, WRONG, explain
 from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
-from trainer.observations import load_reference, reference_accuracy
-=======
-from trainer.observations import load_reference
-
-from demo import plots, text, views
-from demo.gallery import Gallery
-from demo.models import Models, recorded_answers
-from demo.overlap import find_only_right, measure_overlap
-from trainer.metrics import most_confused
->>>>>>> main
+from trainer.reference import load_reference, reference_accuracy
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 from trainer.record import Records

@@ -10,11 +10,6 @@ import numpy as np
 from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
-<<<<<<< HEAD
-=======
-from PIL import Image
-from trainer.settings import MAX_OWN_PICTURES
->>>>>>> main
 
 from demo.gallery import list_examples
 from demo.jobs.backend import NAME
@@ -39,7 +34,6 @@ from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS
 from trainer.picture import LIMITS, Crop
 from trainer.recipe import CLASSES
-<<<<<<< HEAD
 from trainer.wording import percent
 
 OWN_COLOUR = "#009e73"
@@ -50,8 +44,6 @@ SIGNS = {RIGHT: "\u2713", WRONG: "\u2717"}
 
 Shown = dict[Any, Any]
 """Component to what it shows next."""
-=======
->>>>>>> main
 
 
 class CompareTab:

@@ -3,12 +3,7 @@
 from typing import Any
 
 import gradio as gr
-<<<<<<< HEAD
 from gradio.blocks import Block
-=======
-from gradio.utils import get_upload_folder
-from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
->>>>>>> main
 
 from demo.jobs.backend import OWN
 from demo.jobs.store import Job, create_token
@@ -23,13 +18,8 @@ from demo.templates import render
 from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB, explain
 from trainer.data import count_sample_training
-<<<<<<< HEAD
 from trainer.errors import QuartetError
 from trainer.recipe import JobSettings
-=======
-from trainer.picture import PictureError
-from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, Recipe, RecipeError
->>>>>>> main
 
 LOOKS_AT_ONCE = 16
 """Visitors whose page is told at the same time how their job is."""
