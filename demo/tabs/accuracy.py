@@ -24,10 +24,10 @@ from demo.uploads import encode_pixels
 from demo.words import accuracy as words
 from demo.words.common import LABELS, RIGHT, WRONG, explain
 from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
-from trainer.reference import load_reference, reference_accuracy
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 from trainer.record import Records
+from trainer.reference import load_reference, reference_accuracy
 from trainer.timing import time_alone
 from trainer.wording import article
 
