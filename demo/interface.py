@@ -24,10 +24,10 @@ from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
-from demo.tabs.shared import Shared, create_html
+from demo.tabs.shared import Shared, create_html, refuse
 from demo.templates import render
 from demo.words import common as words
-from trainer.errors import QuartetError
+from trainer.errors import PictureError, QuartetError
 from trainer.picture import MAX_BYTES
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -56,12 +56,12 @@ class GuardedBlocks(gr.Blocks):
     ) -> list[Any]:
         """Refuses foreign addresses and paths before anything is read."""
         if _names_address(inputs):
-            raise gr.Error(words.FOREIGN_FILE, print_exception=False)
+            raise refuse(words.FOREIGN_FILE)
         try:
             processed: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
             return processed
         except InvalidPathError as error:
-            raise gr.Error(words.NOT_UPLOADED, print_exception=False) from error
+            raise refuse(words.explain(PictureError("picture_not_uploaded"))) from error
 
 
 class NoForeignFiles:

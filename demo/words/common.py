@@ -23,7 +23,6 @@ LABELS = {
 PLAIN = "the pre-trained backbone, with a new last layer"
 RIGHT, WRONG = "right", "wrong"
 FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
-NOT_UPLOADED = "That file was not uploaded here: upload it first."
 
 _TELL = "tell whoever runs this app"
 _BATCH = describe_setting(Settings, "batch_size").label
