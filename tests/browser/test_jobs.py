@@ -7,20 +7,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-<<<<<<< HEAD
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from trainer.settings import OWN_REPEATS
-=======
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
->>>>>>> finetune
 
 from demo.words.common import LABELS, PLAIN
 from tests.app import RunningApp, running_app
-<<<<<<< HEAD
-from tests.browser.conftest import DESKTOP, open_app, screenshot
-=======
 from tests.browser.conftest import DESKTOP, PHONE, open_app, screenshot
->>>>>>> finetune
 
 PATIENCE_MS = 90_000
 
