@@ -148,8 +148,9 @@ def _describe_runs(records: Records) -> dict[str, Any]:
         "precisions": _list_codes({record.precision for record in every}),
         "versions": ", ".join(f"{name} {number}" for name, number in every[0].versions.items()),
         "recipes": [_recipe_row(record) for record in every],
+        "times": [_time_row(record) for record in every],
         "shared_features": any(record.features_s is not None for record in every),
-        "hidden_features": join(_tell_hidden_features(every)),
+        "hidden_features": _tell_hidden_features(every),
     }
 
 
@@ -183,8 +184,6 @@ def _recipe_row(record: Record) -> Row:
         f"{recipe.image_px} px",
         " and ".join(augmentation) or "none",
         ", ".join(_tell_other_settings(recipe)) or "none",
-        duration(record.seconds),
-        _tell_features(record),
     )
 
 
@@ -198,21 +197,23 @@ def _tell_other_settings(recipe: Recipe) -> list[str]:
     ]
 
 
-def _tell_features(record: Record) -> str:
-    """What the features of a frozen backbone took, which no epoch of ours counts."""
-    if not record.recipe.frozen:
-        return "none"
-    return "not told apart" if record.features_s is None else duration(record.features_s)
+def _time_row(record: Record) -> Row:
+    """What the epochs took, and what a frozen backbone's features did, which no epoch counts."""
+    features = "none"
+    if record.recipe.frozen:
+        features = "not told apart" if record.features_s is None else duration(record.features_s)
+    return f"`{record.name}`", duration(record.seconds), features
 
 
-def _tell_hidden_features(records: list[Record]) -> list[str]:
+def _tell_hidden_features(records: list[Record]) -> str:
     """Of frozen runs whose records do not tell shared features apart: how much of the time lies in
-    the first epoch, which holds them in whichever run came first."""
-    return [
+    the first epoch, which holds them in whichever run came first. Empty where all records do."""
+    shares = [
         f"{percent(record.history[0].seconds / record.seconds, 0)} of `{record.name}`'s"
         for record in records
         if record.recipe.frozen and record.features_s is None
     ]
+    return join(shares) if shares else ""
 
 
 def _result_row(record: Record, reference: dict[str, Any]) -> Row:
