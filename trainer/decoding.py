@@ -48,6 +48,8 @@ START_S = 30
 """A child has this long to start."""
 SLOW_S = 1.0
 """Once a decoding takes so long, the replacement of its child is started."""
+KEPT_BYTES = 8 * 2**20
+"""What a child may keep of its memory from one picture to the next."""
 REMEMBERED_S = 120
 REMEMBERED = 1000
 """What cost a child is refused unseen for so long, so many of them."""
@@ -103,7 +105,7 @@ class Decoder:
         if crop not in CROPS:
             raise PictureError("picture_crop", allowed=" or ".join(CROPS))
         contents = inspect_file(content)
-        key = hashlib.blake2b(content, digest_size=16).digest()
+        key = hashlib.sha256(content).digest()
         try:
             with self._turns.take(client, key, PATIENCE_S):
                 self._refuse_costly(key)
@@ -188,9 +190,9 @@ class _Child:
         """
         self._socket, theirs = socket.socketpair()
         self._timeout_s, self._ready = timeout_s, False
-        # Nothing of ours is inherited, but where an interpreter finds its own library. Large blocks
-        # of memory go back to the system once freed (mallopt(3), M_MMAP_THRESHOLD).
-        environment = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+        # Nothing of ours is inherited, but where an interpreter finds its own library. What a large
+        # picture took goes back to the system, what an ordinary one takes is kept (mallopt(3)).
+        environment = {f"MALLOC_{name}_THRESHOLD_": str(KEPT_BYTES) for name in ("MMAP", "TRIM")}
         if "LD_LIBRARY_PATH" in os.environ:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN]

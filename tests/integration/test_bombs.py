@@ -326,7 +326,7 @@ print(child.cwd(), child.nice() > psutil.Process().nice())
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     variables, files, libraries, rest = finished.stdout.splitlines()
-    assert set(eval(variables)) == {"MALLOC_MMAP_THRESHOLD_"}
+    assert set(eval(variables)) == {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
     assert files == "[3, (3, 3), (0, 0)]"
     assert (libraries, rest) == ("[]", "/ True")
 
