@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHILDREN = 2
+QUEUE_S = TIMEOUT_S
+"""A client's own pictures may keep its next one waiting so long."""
 PATIENCE_S = 2 * TIMEOUT_S
-"""A picture waits this long for its turn; only who sent many costly ones waits so long."""
+"""A picture waits so long for its turn."""
 START_S = 30
 """A child has this long to start."""
 SLOW_S = 1.0
@@ -77,7 +79,7 @@ class Decoder:
             memory_bytes: how much it may add to its child.
         """
         self._limits = timeout_s, memory_bytes
-        self._turns = Turns(children)
+        self._turns = Turns(children, QUEUE_S, PATIENCE_S)
         self._idle: list[_Child] = []
         self._spares: list[_Child] = []
         self._costly: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
@@ -107,7 +109,7 @@ class Decoder:
         contents = inspect_file(content)
         key = hashlib.sha256(content).digest()
         try:
-            with self._turns.take(client, key, PATIENCE_S):
+            with self._turns.take(client, key):
                 self._refuse_costly(key)
                 pixels = self._ask(contents, key, crop, side)
         except NoTurn:

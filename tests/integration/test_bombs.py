@@ -295,8 +295,8 @@ def test_who_asks_much_delays_others_by_one_picture_at_most(
     with ThreadPoolExecutor(20) as pool:
         for client in ("greedy", "as greedy"):
             for n in range(4):
-                width = 3_000 + 10 * n + len(client)  # no two are the same file
-                pool.submit(ask, pictures.make_flat_webp(width, 3_000), client)
+                width = 2_000 + 10 * n + len(client)  # no two are the same file
+                pool.submit(ask, pictures.make_flat_webp(width, 2_000), client)
         wait_until(lambda: decoder.waiting >= 3)
         before = len(ended)
         pool.submit(ask, honest, "honest")
