@@ -14,33 +14,32 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
+from demo.tabs.job_view import WATCHED_S
 
 from bench.app import REQUESTS, WARM_UP_REQUESTS, Server, ask_alternately, ask_in_turn, serving
 from bench.tables import describe_run, measured_on, spread
 from demo.gallery import EXAMPLES_DIR
 from demo.interface import CHECKPOINTS
-from demo.jobs import Jobs
-from demo.store import DONE, Job, create_token
-from demo.tabs.finetune import POLL_S
-from trainer.events import Event, RunStarted, StepSummary
-from trainer.recipe import PRESETS
-from trainer.settings import Settings
+from demo.jobs.backend import EVENTS
+from demo.jobs.jobs import Jobs
+from demo.jobs.store import DONE, Job, create_token
+from trainer.events import Event, RunStarted, StepSummary, read_events
+from trainer.recipe import PRESETS, JobSettings
 
 RESULTS = Path("docs/job-benchmarks.json")
 PAGE = Path("docs/job-benchmarks.md")
 IMAGES, EVALUATED = 2000, 1000
 LAST_LAYER, EVERYTHING = (
-    Settings.like(PRESETS["default"][start], start, images=IMAGES, evaluated=EVALUATED)
+    JobSettings.like(PRESETS["default"][start], start, images=IMAGES, evaluated=EVALUATED)
     for start in ("sgd_frozen", "sgd_full")
 )
-THROW_AWAY = replace(LAST_LAYER, images=64, evaluated=20)
+THROW_AWAY = LAST_LAYER.changed(images=64, evaluated=20)
 """Leaves no features behind that a case would find."""
-ENDLESS = replace(EVERYTHING, epochs=1000)
+ENDLESS = EVERYTHING.changed(epochs=1000)
 CASES = (
     ("one more epoch of the last layer, first time", "last_layer", LAST_LAYER, 5),
     ("the same again, its features kept", "last_layer_again", LAST_LAYER, 5),
@@ -122,7 +121,7 @@ def time_cold_job(home: Path) -> dict[str, float]:
         return time_job(jobs, LAST_LAYER)
 
 
-def time_job(jobs: Jobs, settings: Settings) -> dict[str, float]:
+def time_job(jobs: Jobs, settings: JobSettings) -> dict[str, float]:
     """Runs a job; seconds from asking for it, and how many images it had.
 
     Raises:
@@ -136,7 +135,7 @@ def time_job(jobs: Jobs, settings: Settings) -> dict[str, float]:
     ended = find(jobs, job, token)
     if ended.state != DONE:
         raise RuntimeError(f"the job is {ended.state}: {ended.reason}")
-    events = jobs.events(job)
+    events = list(read_events(jobs.folder(job) / EVENTS))
     started = next(event for event in events if isinstance(event, RunStarted))
     return {
         "first_event_s": events[0].time_s - start_s,
@@ -156,12 +155,12 @@ def time_requests(home: Path) -> dict[str, dict[str, float]]:
         timed = {"idle": time_asking(server, picture)}
         token = create_token()
         job = jobs.start(ENDLESS, token)
-        wait_until(lambda: any(map(is_progress, jobs.events(job))))
+        wait_until(lambda: jobs.watch(job).summary is not None)
         timed["busy"] = time_asking(server, picture)
         if find(jobs, job, token).ended:
             raise RuntimeError("the job ended before the requests did")
-        jobs.stop(job.id, token)
-        jobs.wait(lambda: find(jobs, job, token).ended, JOB_LIMIT_S)
+        jobs.delete(job.id, token)
+        wait_until(lambda: not jobs.folder(job).exists())
         wait_until_warm()
         timed["idle_again"] = time_asking(server, picture)
     return timed
@@ -242,8 +241,8 @@ def page(results: dict[str, Any]) -> str:
         f"From asking for the job, while a process waits for it, to the first event in its file, "
         f"to its first step of progress, and to its end. The aims: first progress under "
         f"{FIRST_PROGRESS_AIM_S} s, and the end as in the last column. The screen looks every "
-        f"{POLL_S:g} s, which comes on top (`POLL_S` in "
-        f"[demo/tabs/finetune.py](../demo/tabs/finetune.py)).",
+        f"{WATCHED_S:g} s, which comes on top (`WATCHED_S` in "
+        f"[demo/tabs/job_view.py](../demo/tabs/job_view.py)).",
         "",
         "| job | first event | first progress | end | aim |",
         "| --- | --- | --- | --- | --- |",

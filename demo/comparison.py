@@ -6,24 +6,26 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from demo.models import Models
-from demo.overlap import Overlap, measure_overlap
-from trainer.checkpoint import CheckpointError, Predictions, load_predictions, load_record
+from trainer.checkpoint import load_predictions, load_record
 from trainer.data import SAMPLE_NAME, evaluated_rows, load_sample_rows
-from trainer.metrics import confusion_matrix
+from trainer.metrics import Overlap, measure_overlap
+from trainer.record import DataFacts
+
+NOT_SHOWN = -1
+"""The row of an image that is not in the test split which the screen shows."""
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What a job changed. `N` test images were measured, before and after."""
 
-    start: str
     rows: Tensor
-    """`(N,)` int64, rows of the full test split."""
+    """`(N,)` int64, their rows in the test split that the screen shows, or `NOT_SHOWN`."""
     labels: Tensor
     """`(N,)` int64."""
     before: Tensor | None
-    """`(N,)` int64 predicted classes of the start; None where it has none on these images."""
+    """`(N,)` int64 predicted classes of the start before the first step; None where an earlier
+    version of the trainer did not record them."""
     after: Tensor
     """`(N,)` int64 predicted classes of the job's model."""
 
@@ -34,11 +36,6 @@ class Comparison:
             return None
         return measure_overlap(self.labels, self.before, self.after)
 
-    def shares(self, predicted: Tensor) -> Tensor:
-        """Confusion matrix `(10, 10)` float64 in shares of the true class."""
-        counts = confusion_matrix(self.labels, predicted).double()
-        return counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-
     def changed(self, to_right: bool) -> Tensor:
         """Positions `(M,)` that went from wrong to right, or from right to wrong."""
         if self.before is None:
@@ -47,36 +44,33 @@ class Comparison:
         return ((now & ~was) if to_right else (was & ~now)).nonzero().flatten()
 
 
-def compare_with_start(
-    folder: Path, name: str, models: Models, start_folder: Path | None = None
-) -> Comparison:
-    """Reads a finished job.
+def compare_with_start(folder: Path, name: str, shown: DataFacts) -> Comparison:
+    """Reads a job's model's answers and its start's, which the run itself recorded.
 
     Args:
         folder: where its checkpoint lies.
-        start_folder: where that of the earlier job lies that it started from, if from one.
+        shown: the data whose test split the screen shows: that of the four models.
 
     Raises:
-        CheckpointError: its files are missing or damaged.
+        CheckpointError: a file is missing or damaged.
     """
     record = load_record(folder, name)
     predictions = load_predictions(folder, record)
-    sample = record["data"]["name"] == SAMPLE_NAME
-    total = next(iter(models.records.values()))["data"]["test_count"]
-    rows = load_sample_rows() if sample else torch.arange(total)
-    rows = rows[evaluated_rows(len(rows), len(predictions.labels))]
-    start = record["origin"]["start"]
-    known = models.predictions.get(start)
-    if start_folder is not None:
-        try:
-            known = load_predictions(start_folder, load_record(start_folder, name))
-        except CheckpointError:
-            known = None  # swept since
-    elif known is not None:
-        known = Predictions(known.probabilities[rows], known.labels[rows])
-    # The labels hold the two against each other: both must be of the same images.
-    comparable = known is not None and torch.equal(known.labels, predictions.labels)
-    before = known.probabilities.argmax(dim=1) if known is not None and comparable else None
+    start = predictions.start_probabilities
     return Comparison(
-        start, rows, predictions.labels, before, predictions.probabilities.argmax(dim=1)
+        _find_rows(record.data, shown, len(predictions.labels)),
+        predictions.labels,
+        None if start is None else start.argmax(dim=1),
+        predictions.probabilities.argmax(dim=1),
     )
+
+
+def _find_rows(measured: DataFacts, shown: DataFacts, count: int) -> Tensor:
+    """Rows `(count,)` int64 in the shown test split of the images a job was measured on."""
+    if measured.digest == shown.digest:
+        rows = torch.arange(shown.test_count)
+    elif measured.name == SAMPLE_NAME:
+        rows = load_sample_rows()
+    else:
+        return torch.full((count,), NOT_SHOWN)
+    return rows[evaluated_rows(len(rows), count)]

@@ -1,4 +1,4 @@
-"""A stand-in for the endpoints of Hugging Face that `demo.hub` uses, over HTTP on this machine.
+"""A stand-in for the endpoints of Hugging Face that `demo.jobs.hub` uses, over HTTP on this machine.
 
 A job that it is asked to run is run: the command, as a child process. Files of one repository lie
 in memory.
@@ -205,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         for line in job.follow():
-            now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             self.wfile.write(f"data: {json.dumps({'data': line, 'timestamp': now})}\n\n".encode())
             self.wfile.flush()
 

@@ -29,12 +29,12 @@ SENTENCES = {
         "another folder with --checkpoints."
     ),
     "checkpoints_unusable": (
-        "{folder} holds no usable checkpoint ({fault}) Train them with 'python -m trainer train'."
+        "{folder} holds no usable checkpoint, so train them with 'python -m trainer train': {fault}"
     ),
     # Data
     "data_no_folder": "{path} is not a folder: give a local copy of CIFAR-10 with --data DIR.",
     "data_not_fetched": (
-        "CIFAR-10 is not on this machine and could not be fetched from the Hub ({reason}). Run "
+        "CIFAR-10 is not on this machine and could not be fetched from the Hub ({reason}): run "
         "'{fetch}' while online, give a local copy with --data DIR, or use --sample."
     ),
     "data_no_files": (
@@ -123,8 +123,8 @@ SENTENCES = {
         "batch size {batch_size} exceeds the {images} training images: give a smaller --batch-size."
     ),
     "loss_not_finite": (
-        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}); the "
-        "weights were not changed by it. Try a lower rate or another seed."
+        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}), and "
+        "the weights were not changed by it: try a lower rate or another seed."
     ),
     "folder_locked": (
         "{folder} is in use by {holder}: wait until it has ended, or choose another folder."

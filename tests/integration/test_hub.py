@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from demo import text
-from demo.backend import EVENTS, LOG, NAME
-from demo.hub import HubBackend, HubSettings
-from demo.jobs import EARLIER, Jobs, Limits, Refused
-from demo.store import DONE, ENDED, FAILED, STOPPED, create_token
+from demo.jobs import words
+from demo.jobs.backend import EVENTS, LOG, NAME
+from demo.jobs.hub import HubBackend, HubSettings
+from demo.jobs.jobs import EARLIER, Jobs
+from demo.jobs.limits import Limits
+from demo.jobs.refusal import Refused
+from demo.jobs.store import DONE, ENDED, FAILED, STOPPED, create_token
 from tests.conftest import CHECKPOINTS, ROOT
 from tests.hub import FakeHub, running_hub
 from tests.integration.test_jobs import ENDLESS, QUICK, started, wait_for, wait_until
 from trainer.checkpoint import load_checkpoint
-from trainer.events import EpochFinished, StepSummary
-from trainer.settings import Settings
+from trainer.files import hash_file
+from trainer.recipe import PLAIN_BACKBONE
 
 REPO, SPACE, TOKEN = "someone/results", "someone/quartet", "hf_secret"
 WALL_S = 120.0
@@ -38,9 +40,12 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
         yield running
 
 
-def open_jobs(home: Path, hub: FakeHub, usd_a_day: float = 10.0) -> Jobs:
+def open_jobs(
+    home: Path, hub: FakeHub, usd_a_day: float = 10.0, checkpoints: Path = CHECKPOINTS
+) -> Jobs:
     settings = HubSettings(REPO, SPACE, "t4-small", usd_a_day, TOKEN)
-    return Jobs(home, CHECKPOINTS, Limits(WALL_S), HubBackend(settings, WALL_S, hub.url))
+    backend = HubBackend(settings, WALL_S, checkpoints, hub.url)
+    return Jobs(home, checkpoints, Limits(WALL_S), backend)
 
 
 def test_job_runs_there_and_its_result_comes_back(hub: FakeHub, tmp_path: Path) -> None:
@@ -48,13 +53,17 @@ def test_job_runs_there_and_its_result_comes_back(hub: FakeHub, tmp_path: Path) 
     Image.new("RGB", (32, 32), "magenta").save(picture, "PNG")
     jobs = open_jobs(tmp_path / "home", hub)
     try:
-        own = {"frog": [picture.getvalue()]}
-        first = wait_for(jobs, jobs.start(QUICK, token, own), token, *ENDED)
+        jobs.pictures.add(token, "frog", picture.getvalue())
+        ids = [taught.id for taught in jobs.pictures.of_owner(token)]
+        first = wait_for(jobs, jobs.start(QUICK, token, ids), token, *ENDED)
         assert (first.state, first.reason) == (DONE, "")
-        kinds = {type(event) for event in jobs.events(first)}
-        assert {StepSummary, EpochFinished} <= kinds
+        progress = jobs.watch(first)
+        assert progress.summary
+        assert progress.epochs == 1
         record = load_checkpoint(jobs.folder(first), NAME).record
-        assert record["origin"]["own_pictures"]["count"] == 1
+        assert record.origin
+        assert record.origin.own_pictures
+        assert record.origin.own_pictures.count == 1
 
         spec = hub.specs[0]
         assert spec["spaceId"] == SPACE
@@ -62,25 +71,65 @@ def test_job_runs_there_and_its_result_comes_back(hub: FakeHub, tmp_path: Path) 
         assert spec["secrets"] == {"HF_TOKEN": TOKEN}
         assert TOKEN not in str({**spec, "secrets": None})
 
-        settings = Settings.from_dict({**QUICK.as_dict(), "start": f"{EARLIER}{first.id}"})
+        settings = QUICK.changed(start=f"{EARLIER}{first.id}")
         second = wait_for(jobs, jobs.start(settings, token), token, *ENDED)
         assert (second.state, second.reason) == (DONE, "")
-        start = load_checkpoint(jobs.folder(second), NAME).record["origin"]["start_sha256"]
-        assert start == record["weights_sha256"]
+        origin = load_checkpoint(jobs.folder(second), NAME).record.origin
+        assert origin
+        assert origin.start_sha256 == record.weights_sha256
     finally:
         jobs.close()
 
 
-def test_stop_cancels_it_there(hub: FakeHub, tmp_path: Path) -> None:
+def test_job_starts_from_this_apps_checkpoints_where_they_are_not_the_shipped(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    token, own = create_token(), tmp_path / "own"
+    own.mkdir()
+    # Another model under a shipped one's name.
+    for suffix in (".safetensors", ".json"):
+        content = (CHECKPOINTS / f"adam_frozen{suffix}").read_bytes()
+        (own / f"sgd_frozen{suffix}").write_bytes(content)
+    jobs = open_jobs(tmp_path / "home", hub, checkpoints=own)
+    try:
+        for start in ("sgd_frozen", PLAIN_BACKBONE):
+            job = wait_for(jobs, jobs.start(QUICK.changed(start=start), token), token, *ENDED)
+            assert (job.state, job.reason) == (DONE, "")
+            origin = load_checkpoint(jobs.folder(job), NAME).record.origin
+            assert origin
+            assert origin.start == start
+            assert origin.start_sha256 == hash_file(own / "sgd_frozen.safetensors")
+    finally:
+        jobs.close()
+
+
+def test_stop_there_brings_the_model_back(hub: FakeHub, tmp_path: Path) -> None:
     token = create_token()
     jobs = open_jobs(tmp_path / "home", hub)
     try:
         job = started(jobs, ENDLESS, token)
         jobs.stop(job.id, token)
-        assert wait_for(jobs, job, token, *ENDED).state == STOPPED
+        stopped = wait_for(jobs, job, token, *ENDED)
+        assert (stopped.state, stopped.reason) == (STOPPED, "")
+        assert jobs.has_model(stopped)
+        origin = load_checkpoint(jobs.folder(job), NAME).record.origin
+        assert origin
+        assert origin.ended_early
         (remote,) = hub.jobs.values()
-        assert remote.cancelled
-        assert not jobs.folder(job).exists()
+        assert not remote.cancelled
+    finally:
+        jobs.close()
+
+
+def test_delete_cancels_it_there(hub: FakeHub, tmp_path: Path) -> None:
+    token = create_token()
+    jobs = open_jobs(tmp_path / "home", hub)
+    try:
+        job = started(jobs, ENDLESS, token)
+        jobs.delete(job.id, token)
+        (remote,) = hub.jobs.values()
+        wait_until(lambda: remote.cancelled and not jobs.folder(job).exists())
+        assert jobs.find(job.id, token) is None
     finally:
         jobs.close()
 
@@ -92,7 +141,7 @@ def test_fault_there_is_a_failed_job_with_its_reason(hub: FakeHub, tmp_path: Pat
     try:
         job = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
         assert job.state == FAILED
-        assert "is not a folder" in job.reason
+        assert job.reason == words.FAILURES["data_no_folder"]
         assert "Hugging Face ended the job" in (jobs.folder(job) / LOG).read_text()
     finally:
         jobs.close()
@@ -116,7 +165,9 @@ def test_service_out_of_reach_is_said(tmp_path: Path) -> None:
     with running_hub(REPO, {}) as gone:
         url = gone.url
     settings = HubSettings(REPO, SPACE, "t4-small", 1.0, TOKEN)
-    jobs = Jobs(tmp_path, CHECKPOINTS, Limits(WALL_S), HubBackend(settings, WALL_S, url))
+    jobs = Jobs(
+        tmp_path, CHECKPOINTS, Limits(WALL_S), HubBackend(settings, WALL_S, CHECKPOINTS, url)
+    )
     try:
         with pytest.raises(Refused, match="could not be reached"):
             jobs.start(QUICK, create_token())
@@ -126,7 +177,7 @@ def test_service_out_of_reach_is_said(tmp_path: Path) -> None:
 
 def test_restart_cancels_what_was_left(hub: FakeHub, tmp_path: Path) -> None:
     settings = HubSettings(REPO, SPACE, "t4-small", 1.0, TOKEN)
-    backend = HubBackend(settings, WALL_S, hub.url)
+    backend = HubBackend(settings, WALL_S, CHECKPOINTS, hub.url)
     jobs = open_jobs(tmp_path / "home", hub)
     token = create_token()
     try:
@@ -143,13 +194,13 @@ def test_restart_cancels_what_was_left(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_owner_is_told_what_is_missing() -> None:
     assert HubSettings.from_environment({}) is None
-    with pytest.raises(ValueError, match="SPACE_ID"):
+    with pytest.raises(Refused, match="SPACE_ID"):
         HubSettings.from_environment({"QUARTET_JOBS_REPO": REPO})
     full = {"QUARTET_JOBS_REPO": REPO, "SPACE_ID": SPACE, "HF_TOKEN": TOKEN}
     assert HubSettings.from_environment(full) == HubSettings(REPO, SPACE, "t4-small", 1.0, TOKEN)
-    with pytest.raises(ValueError, match="a number"):
+    with pytest.raises(Refused, match="a number"):
         HubSettings.from_environment({**full, "QUARTET_JOBS_USD_A_DAY": "much"})
     assert (
-        text.describe_hub("t4-small")
-        in HubBackend(HubSettings(REPO, SPACE, "t4-small", 1.0, TOKEN), WALL_S).place
+        words.describe_hub("t4-small")
+        in HubBackend(HubSettings(REPO, SPACE, "t4-small", 1.0, TOKEN), WALL_S, CHECKPOINTS).place
     )

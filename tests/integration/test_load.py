@@ -1,5 +1,6 @@
 """The launched app under load while one of its own fine-tuning jobs runs."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,17 @@ import httpx
 import numpy as np
 import pytest
 
-from demo.backend import EVENTS, NAME
 from demo.gallery import EXAMPLES_DIR
-from demo.store import DONE, ENDED, RUNNING, JobStore, create_token
+from demo.jobs.backend import EVENTS, NAME
+from demo.jobs.store import DONE, ENDED, RUNNING, JobStore, create_id, create_token
 from tests.app import Refused, RunningApp, running_app
 from tests.integration.test_jobs import wait_until
 from trainer.checkpoint import load_checkpoint
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
-from trainer.settings import Settings
+from trainer.recipe import JobSettings
 
 CALLS = 200
-LONG = Settings(start="sgd_full", trained="all", images=1500, epochs=3, evaluated=20)
+LONG = JobSettings(start="sgd_full", trained="all", images=1500, epochs=3, evaluated=20)
 PATIENCE_S = 240
 
 
@@ -27,14 +28,17 @@ def test_calls_at_once_and_a_job_do_each_other_no_harm(
 ) -> None:
     monkeypatch.delenv("QUARTET_DATA", raising=False)
     monkeypatch.setenv("QUARTET_HOME", str(tmp_path))
-    store, token = JobStore(tmp_path / "jobs.sqlite3"), create_token()
-    waiting = store.add(LONG.as_dict(), token)  # an app goes on with what an earlier one left
+    path, token = tmp_path / "jobs.sqlite3", create_token()
+    store = JobStore(path)
+    waiting = store.add(create_id(), LONG, token)  # an app goes on with what an earlier one left
+    store.close()
     events = tmp_path / "jobs" / waiting.id / EVENTS
 
     def state() -> str:
-        job = store.find(waiting.id, token)
-        assert job
-        return job.state
+        with sqlite3.connect(path, timeout=60) as connection:
+            (found,) = connection.execute("SELECT state FROM jobs").fetchone()
+        connection.close()
+        return str(found)
 
     with running_app() as app:
         content = (EXAMPLES_DIR / "cat-test.png").read_bytes()
@@ -53,11 +57,10 @@ def test_calls_at_once_and_a_job_do_each_other_no_harm(
         np.allclose(answer, alone, atol=1e-4) for answer in answers if not isinstance(answer, str)
     )
     assert state() == DONE
-    store.close()
     said = list(read_events(events))
     assert sum(isinstance(event, EpochFinished) for event in said) == LONG.epochs
     assert sum(isinstance(event, RunFinished) for event in said) == 1
-    assert load_checkpoint(events.parent, NAME).record["recipe"]["epochs"] == LONG.epochs
+    assert load_checkpoint(events.parent, NAME).record.recipe.epochs == LONG.epochs
 
 
 def ask(app: RunningApp, content: bytes) -> list[list[float]] | str:

@@ -1,33 +1,39 @@
-"""What jobs run on. `demo.local` is this machine, `demo.hub` is Hugging Face Jobs."""
+"""What jobs run on. `demo.jobs.local` is this machine, `demo.jobs.hub` is Hugging Face Jobs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from trainer.settings import Settings
+from trainer.recipe import JobSettings
 
 NAME = "finetuned"
 """Of the checkpoint a job writes."""
 EVENTS, LOG = "events.jsonl", "log.txt"
 OWN = "own"
 """Folder of the visitor's pictures, `<class>/*.png`, inside a job's folder."""
+START = "start"
+"""Folder of the earlier job's checkpoint that a job starts from, inside its folder."""
 
 
 @dataclass(frozen=True)
 class Order:
     """A job to run. Everything it writes goes into its folder: events, log and checkpoint."""
 
-    settings: Settings
+    settings: JobSettings
     folder: Path
     """Absolute, and there."""
-    start: Path | None
-    """Weights to start from, where the settings name none of the four nor the backbone."""
 
     @property
     def own(self) -> Path | None:
         """The visitor's pictures, if there are any."""
         own = self.folder / OWN
         return own if own.is_dir() else None
+
+    @property
+    def start(self) -> Path | None:
+        """Weights to start from, where the settings name none of the four nor the backbone."""
+        start = self.folder / START / f"{NAME}.safetensors"
+        return start if start.exists() else None
 
 
 class Process(Protocol):
@@ -46,6 +52,9 @@ class Process(Protocol):
     def memory_bytes(self) -> int:
         """What it takes of this machine's memory."""
 
+    def ask_to_end(self) -> None:
+        """Asks it to write its model as it is, and end well."""
+
     def end(self) -> None:
         """Ends it, if it has not, and everything it started."""
 
@@ -61,10 +70,12 @@ class Backend(Protocol):
     """Of a job; None where that is the other machine's affair."""
     waiting_s: float
     """How long a job may wait for a machine, on top of its own time."""
+    saving_s: float
+    """How long a job may take from being asked to end until its model is here."""
 
     @property
     def seconds_a_day(self) -> float:
-        """Of all jobs together, in any 24 hours.
+        """Of all jobs together, in any 24 hours. May take as long as an answer from the network.
 
         Raises:
             OSError: it cannot be known now.

@@ -1,7 +1,6 @@
 """Jobs on this machine, a child process each: one is always warm, everything imported."""
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
@@ -13,10 +12,11 @@ from pathlib import Path
 
 import psutil
 
-from demo import text
-from demo.backend import LOG, NAME, Order
+from demo.jobs import words
+from demo.jobs.backend import LOG, NAME, Order
 from trainer.data import is_full_data_at_hand
 
+ROOT = Path(__file__).parents[2]
 NICENESS = 5
 """Priority below the app's: where both want a core, a job gets a quarter of it (Linux's weights are
 335 to 1024, `sched_prio_to_weight`)."""
@@ -32,8 +32,7 @@ class ProcessGroup:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self.pid = process.pid
-        # A pid is used again; with the time of its creation it is not.
-        self.identity = f"{self.pid} {psutil.Process(self.pid).create_time()}"
+        self.identity = f"{self.pid} {_read_birth(self.pid)}"
 
     @property
     def status(self) -> int:
@@ -55,6 +54,11 @@ class ProcessGroup:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     total += member.memory_info().rss
         return total
+
+    def ask_to_end(self) -> None:
+        # The process alone: its children are its own to end.
+        if self._process.poll() is None:
+            self._process.terminate()
 
     def end(self) -> None:
         self._signal(signal.SIGTERM)
@@ -79,9 +83,10 @@ class LocalBackend:
     be taken from who asks meanwhile.
     """
 
-    place = text.ON_THIS_SERVER
+    place: str = words.ON_THIS_SERVER
     waiting_s = 0.0
-    seconds_a_day = math.inf
+    saving_s = 30.0
+    seconds_a_day: float = math.inf
 
     def __init__(self, checkpoints: Path) -> None:
         """
@@ -89,7 +94,7 @@ class LocalBackend:
             checkpoints: folder of the four; only read.
         """
         self.full_data = is_full_data_at_hand()
-        self.threads = max(1, (os.cpu_count() or 1) // 2)
+        self.threads: int | None = max(1, (os.cpu_count() or 1) // 2)
         self._checkpoints = checkpoints.resolve()
         self._lock = threading.Lock()
         self._spare: subprocess.Popen[bytes] | None = None
@@ -98,7 +103,7 @@ class LocalBackend:
     def start(self, order: Order) -> ProcessGroup:
         settings = order.settings
         if order.start is not None:
-            settings = dataclasses.replace(settings, start=str(order.start))
+            settings = settings.changed(start=str(order.start))
         arguments = [
             *settings.arguments(),
             *([] if self.full_data else ["--sample"]),
@@ -118,10 +123,10 @@ class LocalBackend:
         return ProcessGroup(process)
 
     def end_orphan(self, identity: str) -> None:
-        pid, created_s = identity.split()
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        pid, birth = identity.split()
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, ValueError):
             process = psutil.Process(int(pid))
-            if abs(process.create_time() - float(created_s)) < 0.1:
+            if _read_birth(process.pid) == birth:
                 os.killpg(process.pid, signal.SIGKILL)
                 psutil.wait_procs([process], timeout=10)
 
@@ -151,10 +156,25 @@ class LocalBackend:
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         return subprocess.Popen(
             ["nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "standby"],
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+
+def _read_birth(pid: int) -> str:
+    """When a process began, by a clock that nobody sets: a pid is used again, with this it is not.
+
+    Raises:
+        psutil.NoSuchProcess: it is gone.
+    """
+    try:
+        # Ticks since this start of the machine, and which start that is: proc(5).
+        status = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{status.rpartition(')')[2].split()[19]}-{boot}"
+    except FileNotFoundError:
+        return str(psutil.Process(pid).create_time())  # no Linux, or no such process

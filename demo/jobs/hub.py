@@ -1,8 +1,9 @@
 """Jobs on Hugging Face Jobs, for a Space whose owner names a repository for their results.
 
-A job runs in the Space's own image, so with the same code and versions, as `demo.hub_worker`; its
-log carries the events, and the checkpoint comes back through the repository. It has been tested
-against a local stand-in of the endpoints, and has not met the real service.
+A job runs in the Space's own image, so with the same code and versions, as
+`demo.jobs.hub_worker`; its log carries the events, and the checkpoint comes back through the
+repository. It has been tested against a local stand-in of the endpoints, and has not met the real
+service.
 """
 
 import contextlib
@@ -15,16 +16,23 @@ from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
 
-from demo import text
-from demo.backend import EVENTS, LOG, NAME, Order
-from demo.hub_worker import INPUTS, OUTPUTS
+from demo.jobs import words
+from demo.jobs.backend import EVENTS, LOG, NAME, Order
+from demo.jobs.hub_worker import CHECKPOINTS, EVENT, INPUTS, OUTPUTS, SAVING_S, STOP
+from demo.jobs.local import ROOT
+from demo.jobs.refusal import Refused
+from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES
 
 SPACE_FOLDER = "/home/user/app"
 """Where a Space's image holds the repository."""
 GRACE_S = 5.0
 """For a cancelled job's log to end."""
+SUMMARY_EVERY_S = 1.0
+"""Between two words of a job on how far it is."""
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 """Of the units that prices are given for."""
+BACKBONE_OF = "sgd_frozen"
+"""The checkpoint that holds the plain backbone."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +54,18 @@ class HubSettings:
         """The settings, or None where no repository is named.
 
         Raises:
-            ValueError: one of the others is missing or no number.
+            Refused: one of the others is missing or no number.
         """
         repo = environment.get("QUARTET_JOBS_REPO")
         if not repo:
             return None
         space, token = environment.get("SPACE_ID"), environment.get("HF_TOKEN")
         if not space or not token:
-            raise ValueError(text.HUB_INCOMPLETE)
+            raise Refused("hub_incomplete")
         try:
             usd_a_day = float(environment.get("QUARTET_JOBS_USD_A_DAY", "1"))
         except ValueError as error:
-            raise ValueError(text.HUB_NO_PRICE) from error
+            raise Refused("hub_no_price") from error
         flavor = environment.get("QUARTET_JOBS_FLAVOR", "t4-small")
         return cls(repo, space, flavor, usd_a_day, token)
 
@@ -68,16 +76,27 @@ class HubBackend:
     full_data = True
     threads: int | None = None
     waiting_s = 900.0
+    saving_s = 2 * SAVING_S
+    """It asks whether to end every few seconds, and then the checkpoint is fetched."""
 
-    def __init__(self, settings: HubSettings, wall_s: float, endpoint: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: HubSettings,
+        wall_s: float,
+        checkpoints: Path,
+        endpoint: str | None = None,
+    ) -> None:
         """
         Args:
             wall_s: after which Hugging Face ends a job.
+            checkpoints: folder of the four. The image holds the shipped ones; of others a job gets
+                its start's.
             endpoint: its address; default: the client's own.
         """
-        self.place = text.describe_hub(settings.flavor)
+        self.place = words.describe_hub(settings.flavor)
         self._settings = settings
         self._wall_s = wall_s
+        self._checkpoints = None if checkpoints.resolve() == ROOT / "checkpoints" else checkpoints
         self._namespace = settings.repo.partition("/")[0]
         self._api = HfApi(endpoint, token=settings.token)
         self._price_a_second: float | None = None
@@ -97,9 +116,11 @@ class HubBackend:
         return self._settings.usd_a_day / max(self._price_a_second, 1e-9)
 
     def start(self, order: Order) -> "HubProcess":
-        path = f"jobs/{order.folder.name}"
+        path, settings = f"jobs/{order.folder.name}", order.settings
+        if order.start is not None:
+            settings = settings.changed(start=order.start.name)
         with _told_as_os_error():
-            inputs = list(_list_inputs(order, path))
+            inputs = list(_list_inputs(order, path, self._checkpoints))
             if inputs:
                 self._api.create_commit(
                     self._settings.repo, inputs, commit_message=f"Inputs of {path}"
@@ -108,17 +129,15 @@ class HubBackend:
                 "repo": self._settings.repo,
                 "path": path,
                 "arguments": [
-                    *order.settings.arguments(),
-                    "--name",
-                    NAME,
-                    "--summary-every-s",
-                    "1",
+                    *settings.arguments(),
+                    *("--name", NAME, "--summary-every-s", str(SUMMARY_EVERY_S)),
                 ],
                 "inputs": bool(inputs),
+                "wall_s": self._wall_s,
             }
             job = self._api.run_job(
                 image=f"hf.co/spaces/{self._settings.space}",
-                command=["python", "-m", "demo.hub_worker", json.dumps(task)],
+                command=["python", "-m", "demo.jobs.hub_worker", json.dumps(task)],
                 env={"PYTHONPATH": SPACE_FOLDER},
                 secrets={"HF_TOKEN": self._settings.token},
                 flavor=self._settings.flavor,
@@ -166,6 +185,12 @@ class HubProcess:
     def memory_bytes(self) -> int:
         return 0
 
+    def ask_to_end(self) -> None:
+        # The service can only kill a job; so it looks into the repository now and then.
+        with contextlib.suppress(Exception):  # it goes on then, and its time limit ends it
+            note = CommitOperationAdd(f"{self._path}/{STOP}", b"stop")
+            self._api.create_commit(self._repo, [note], commit_message=f"End {self._path}")
+
     def end(self) -> None:
         if self._thread.is_alive():
             with contextlib.suppress(Exception):  # its time limit ends it then
@@ -180,18 +205,18 @@ class HubProcess:
                     for line in self._api.fetch_job_logs(
                         job_id=self.identity, namespace=self._namespace, follow=True
                     ):
-                        file = events if line.startswith('{"kind"') else log
-                        file.write(f"{line}\n")
+                        file = events if line.startswith(EVENT) else log
+                        file.write(f"{line.removeprefix(EVENT)}\n")
                         file.flush()
                 job = self._api.wait_for_job(self.identity, namespace=self._namespace)
                 if job.status is None or job.status.stage != "COMPLETED":
                     message = job.status.message if job.status else None
-                    log.write(f"error: {text.describe_hub_end(message)}\n")
+                    log.write(f"error: {words.describe_hub_end(message)}\n")
                     return
                 self._fetch()
                 self._status = 0
             except Exception as error:  # the client raises a dozen unrelated types
-                log.write(f"error: {text.describe_hub_fault(type(error).__name__)}\n")
+                log.write(f"error: {words.describe_hub_fault(type(error).__name__)}\n")
 
     def _fetch(self) -> None:
         with tempfile.TemporaryDirectory(dir=self._folder) as temporary:
@@ -201,13 +226,20 @@ class HubProcess:
                 Path(fetched).rename(self._folder / f"{NAME}{suffix}")
 
 
-def _list_inputs(order: Order, path: str) -> Iterator[CommitOperationAdd]:
-    """The visitor's pictures and the earlier job's weights, as additions to the repository."""
+def _list_inputs(order: Order, path: str, checkpoints: Path | None) -> Iterator[CommitOperationAdd]:
+    """What the job needs of this machine, as additions to the repository: the visitor's pictures,
+    the earlier job's weights, or the start among `checkpoints`."""
     for file in order.own.glob("*/*") if order.own else ():
         inside = file.relative_to(order.folder).as_posix()
         yield CommitOperationAdd(f"{path}/{INPUTS}/{inside}", file)
     if order.start is not None:
         yield CommitOperationAdd(f"{path}/{INPUTS}/{order.start.name}", order.start)
+    elif checkpoints is not None:
+        start = order.settings.start
+        name = BACKBONE_OF if start == PLAIN_BACKBONE else start
+        for suffix in (".safetensors", ".json") if name in RECIPE_NAMES else ():
+            file = checkpoints / f"{name}{suffix}"
+            yield CommitOperationAdd(f"{path}/{INPUTS}/{CHECKPOINTS}/{file.name}", file)
 
 
 @contextlib.contextmanager
@@ -215,4 +247,4 @@ def _told_as_os_error() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the client raises a dozen unrelated types
-        raise OSError(0, text.describe_hub_fault(type(error).__name__)) from error
+        raise OSError(0, words.describe_hub_fault(type(error).__name__)) from error

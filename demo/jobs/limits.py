@@ -1,0 +1,28 @@
+"""What jobs and visitors may use, and how long what they leave is kept: declared once, for whoever
+enforces it and whoever words the promise."""
+
+from dataclasses import dataclass
+
+DAY_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one app."""
+
+    wall_s: float = 300.0
+    """Of a job. It is asked to end so much earlier that it can still write its model."""
+    memory_bytes: int = 6 * 2**30
+    running: int = 1
+    queued_of_owner: int = 3
+    queued: int = 30
+    kept_s: float = DAY_S
+    """After its end a job and its files are swept."""
+    pictures_kept_s: float = DAY_S
+    """After it was taught a picture is swept; a job that was started with it has its own copy."""
+    pictures: int = 20_000
+    """Taught pictures of all visitors, some 3 kB each."""
+    uploads_kept_s: float = 3600.0
+    """After it arrived an uploaded file is swept."""
+    sweep_every_s: float = 300.0
+    """So much later than promised anything may go."""

@@ -1,0 +1,144 @@
+"""Runs what waits, one job after the other, for as long as the app lives."""
+
+import contextlib
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from demo.jobs import words
+from demo.jobs.backend import NAME, Backend, Order
+from demo.jobs.limits import Limits
+from demo.jobs.refusal import give_reason
+from demo.jobs.runner import Runner, Verdict, Wish, tidy
+from demo.jobs.store import FAILED, QUEUED, RUNNING, STOPPED, Job, JobStore, Use
+from trainer.checkpoint import load_checkpoint
+from trainer.errors import QuartetError
+
+
+class Queue:
+    """The jobs that wait and run. Whoever changes which ones those are holds `changed`."""
+
+    def __init__(self, store: JobStore, backend: Backend, limits: Limits, folders: Path) -> None:
+        """
+        Args:
+            folders: holds a folder a job, named by its id.
+        """
+        self._store = store
+        self._backend = backend
+        self._limits = limits
+        self._folders = folders
+        self._wishes: dict[str, Wish] = {}
+        self._closing = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"job {index}", daemon=True)
+            for index in range(limits.running)
+        ]
+        self.changed = threading.Condition(threading.RLock())
+
+    def open(self) -> None:
+        """Ends what an earlier app left running, and goes on with what it left waiting."""
+        for job in self._store.in_state(RUNNING, FAILED):
+            if job.process is not None:
+                with contextlib.suppress(Exception):  # what it may be depends on the backend
+                    self._backend.end_orphan(job.process)
+        for job in self._store.in_state(RUNNING):
+            now_s = time.time()
+            ran_s = min(max(0.0, now_s - (job.started_s or now_s)), self._limits.wall_s)
+            verdict = Verdict(FAILED, words.RESTARTED)
+            with contextlib.suppress(QuartetError):
+                load_checkpoint(self._folders / job.id, NAME)
+                verdict = Verdict(STOPPED, words.RESTARTED_KEPT)
+            self._end(job, verdict, ran_s)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, job: Job) -> None:
+        """Asks a job that has not ended to end and keep its model."""
+        with self.changed:
+            if job.state == QUEUED:
+                self._end(job, Verdict(STOPPED), 0.0)
+            else:
+                self._wishes.setdefault(job.id, Wish.STOP)
+
+    def drop(self, job: Job) -> bool:
+        """Ends a job that is deleted; True where its files are left to the caller, False where
+        they go when its process has."""
+        with self.changed:
+            if job.state == RUNNING:
+                self._wishes[job.id] = Wish.DELETE
+            self.changed.notify_all()
+        return job.state != RUNNING
+
+    def has_wish(self, job_id: str) -> bool:
+        """True while a running job is about to end before its time."""
+        return job_id in self._wishes
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Waits until `condition` holds, looking whenever a job changes its state."""
+        with self.changed:
+            return self.changed.wait_for(condition, timeout_s)
+
+    def close(self) -> None:
+        """Ends what runs; it is marked failed, and what waits stays queued."""
+        with self.changed:
+            self._closing = True
+            self.changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        """Nothing that happens to a job ends this."""
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self._closing or self._store.in_state(QUEUED))
+                if self._closing:
+                    return
+                job = self._store.in_state(QUEUED)[0]
+                self._store.update(job.id, state=RUNNING, started_s=time.time())
+                self.changed.notify_all()
+            started_s = time.monotonic()
+            try:
+                verdict = self._run(job)
+            except OSError as error:
+                verdict = Verdict(FAILED, words.describe_not_started(give_reason(error)))
+            except Exception as error:
+                with contextlib.suppress(OSError):  # the log may be on a full disk
+                    traceback.print_exc()
+                verdict = Verdict(FAILED, words.describe_worker_fault(give_reason(error)))
+            with self.changed:
+                self._wishes.pop(job.id, None)
+                self._end(job, verdict, time.monotonic() - started_s)
+            with contextlib.suppress(Exception):  # the next start is slower then
+                self._backend.prepare()
+
+    def _run(self, job: Job) -> Verdict:
+        def wish() -> Wish | None:
+            return Wish.CLOSE if self._closing else self._wishes.get(job.id)
+
+        def on_started(process: str) -> None:
+            with self.changed:
+                if self._store.has(job.id):
+                    self._store.update(job.id, process=process)
+
+        assert job.settings is not None  # else it would not wait
+        folder = self._folders / job.id
+        folder.mkdir(parents=True, exist_ok=True)
+        order = Order(job.settings, folder)
+        return Runner(order, self._backend, self._limits, wish).run(on_started)
+
+    def _end(self, job: Job, verdict: Verdict, ran_s: float) -> None:
+        folder, now_s = self._folders / job.id, time.time()
+        with self.changed:
+            if ran_s:
+                self._store.add_use(Use(now_s, ran_s))
+            if self._store.has(job.id):
+                tidy(folder)
+                self._store.update(
+                    job.id, state=verdict.state, reason=verdict.reason, ended_s=now_s, process=None
+                )
+            else:  # deleted meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+            self.changed.notify_all()

@@ -1,0 +1,110 @@
+"""What a visitor, or whoever runs the app, reads about jobs."""
+
+REFUSALS = {
+    "queue_full": "Too many jobs are waiting: try again in a few minutes.",
+    "own_cap": (
+        "You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
+    ),
+    "budget": "Today's time for jobs is used up: try again tomorrow.",
+    "no_such_start": ("Choose another start: that job is not yours, has no model, or was deleted."),
+    "not_stored": (
+        "The job could not be stored ({reason}): tell whoever runs this app, and try again."
+    ),
+    "backend": "{reason}.",
+    "picture_gone": (
+        "A picture you taught is no longer here, so nothing was started: add it again, or start "
+        "without it."
+    ),
+    "own_full": "At most {most} pictures can be taught: take some out.",
+    "pictures_full": "Too many pictures wait here for jobs: try again tomorrow.",
+    "picture_not_stored": (
+        "The picture could not be stored ({reason}): tell whoever runs this app, and try again."
+    ),
+    "hub_incomplete": (
+        "QUARTET_JOBS_REPO needs two more variables: SPACE_ID, the Space whose image jobs run in, "
+        "and HF_TOKEN, which may start jobs and write that repository."
+    ),
+    "hub_no_price": "QUARTET_JOBS_USD_A_DAY must be a number.",
+}
+"""Code of a `Refused` to its sentence, a format string over the facts."""
+
+FAILURES = {
+    "batch_too_large": (
+        "Each step takes more images than there are to train on: take a smaller batch size, or "
+        "more images."
+    ),
+    "own_not_a_picture": "One of your pictures cannot be read: take it out, and start again.",
+    "own_none": "Your pictures did not reach the job: start it again.",
+    "own_too_many": "There are more pictures of yours than can be taught: take some out.",
+    "data_no_folder": "The training images are not on this server: tell whoever runs this app.",
+    "data_not_fetched": "The training images could not be fetched: try again later.",
+    "data_no_files": "The training images are not on this server: tell whoever runs this app.",
+    "data_shard_damaged": "The training images are damaged here: tell whoever runs this app.",
+}
+"""Code of a fault that ended a job to its sentence, where the terminal's would not do."""
+
+RESTARTED = "The app was restarted while the job ran: start it again."
+RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
+OTHER_VERSION = "Another version of this app stored the job, and this one cannot read it."
+NOT_STARTED = "The job could not be started: tell whoever runs this app, and try again."
+KILLED = "The job was killed by the system, perhaps for want of memory."
+NOT_SAVED = "It was stopped before its model could be saved."
+
+ON_THIS_SERVER = "on this server"
+
+
+def describe_not_started(reason: str) -> str:
+    return f"The job could not be started ({reason}): tell whoever runs this app, and try again."
+
+
+def describe_timeout(wall_s: float) -> str:
+    return f"The job took longer than {wall_s:g} s: choose fewer images or epochs."
+
+
+def describe_timeout_kept(wall_s: float) -> str:
+    return (
+        f"The job would have taken longer than {wall_s:g} s, so it ended early: its model is as "
+        f"it was then."
+    )
+
+
+def describe_memory_cap(memory_bytes: int) -> str:
+    return f"The job needed more than {memory_bytes / 1e9:.1f} GB of memory: take smaller batches."
+
+
+def describe_status(status: int) -> str:
+    return f"The job ended with status {status} before it was done: start it again."
+
+
+def describe_hub(flavor: str) -> str:
+    return f"on Hugging Face Jobs ({flavor})"
+
+
+def describe_hub_fault(kind: str) -> str:
+    return f"Hugging Face refused, or could not be reached: {kind}"
+
+
+def describe_hub_end(message: str | None) -> str:
+    return f"Hugging Face ended the job: {message or 'no reason given'}"
+
+
+def describe_damaged_store(kept: str) -> str:
+    return (
+        f"The list of jobs is damaged: it was set aside as {kept}, and the app begins with an "
+        f"empty one."
+    )
+
+
+def describe_no_store(reason: str) -> str:
+    return (
+        f"The list of jobs cannot be opened ({reason}): what was in it is not shown, and jobs are "
+        f"forgotten when the app ends."
+    )
+
+
+def describe_unwritten(reason: str) -> str:
+    return f"The list of jobs cannot be written now ({reason}); it will be tried again."
+
+
+def describe_worker_fault(kind: str) -> str:
+    return f"The app met a fault of its own ({kind}): start the job again."
