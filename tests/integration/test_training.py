@@ -199,7 +199,7 @@ def few(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[str 
     return "train", *COMMON, "--data", folder
 
 
-LONG = ("--only", "sgd_full", "--epochs", "2", "--batch-size", "30")
+LONG = ("--only", "sgd_full", "--epochs", "2", "--batch-size", "90")
 
 
 @contextlib.contextmanager
