@@ -2,6 +2,7 @@
 
 import functools
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ _STYLE: Any = {
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
     ),
 }
+_DRAWING = threading.Lock()
+"""Matplotlib's settings are one for all threads: who sets them for a while must be alone."""
 _BLUE, _ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 """Okabe and Ito's blue and vermilion, told apart by colour-blind readers too."""
 
@@ -108,7 +111,7 @@ def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> Markup:
 
     side = len(CLASSES)
     size, font = (4.0, 10.0) if numbers is None else (6.4, 9.0)
-    with matplotlib.rc_context(_STYLE):
+    with _DRAWING, matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(size, size), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()

@@ -41,3 +41,9 @@ def collect_changes(parts: Iterable[Part], sent: Any) -> tuple[Shown, dict[str, 
         if shown.get(name) != marks[name]:
             changes[part.component] = part.build()
     return changes, marks
+
+
+def read_token(values: Values, owner: Block) -> str:
+    """The visitor's token, or ""; a visitor can send anything."""
+    token = values[owner]
+    return token if isinstance(token, str) else ""

@@ -7,7 +7,7 @@ from gradio.blocks import Block
 
 from demo.jobs.backend import OWN
 from demo.jobs.store import Job, create_token
-from demo.tabs.changes import Part, Shown, Values, collect_changes
+from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.form import Form
 from demo.tabs.job_view import JobView
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
@@ -21,11 +21,15 @@ from trainer.data import count_sample_training
 from trainer.errors import QuartetError
 from trainer.recipe import JobSettings
 
-LOOKS_AT_ONCE = 16
-"""Visitors whose page is told at the same time how their job is."""
+AT_ONCE = 16
+"""Visitors who are answered at the same time."""
 NOT_ON_FORM = ("start", "image_px", "own_repeats", "evaluated")
 """Settings that follow from the start or are the same for all; the start has its own place."""
 CLEAR = "() => null"
+NEW_TOKEN = """(token) => token || Array.from(
+  crypto.getRandomValues(new Uint8Array(32)), (byte) => byte.toString(16).padStart(2, "0")
+).join("")"""
+"""JavaScript: a visitor's token. Made in the browser, so that no two answers bring each its own."""
 OPEN_PANEL = """(preset) => preset === "teach"
   ? {__type__: "update", open: true} : {__type__: "update"}"""
 
@@ -86,7 +90,7 @@ class FinetuneTab:
         self.start = gr.Button(words.START_JOB, variant="primary", elem_id="start-job")
 
     def _wire(self) -> None:
-        raw: dict[str, Any] = {"preprocess": False, **QUIET}
+        raw: dict[str, Any] = {"preprocess": False, "concurrency_limit": AT_ONCE, **QUIET}
         view, panel = self.view, self.panel
         form: set[Block] = set(self.form.controls.values())
         looked: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
@@ -96,10 +100,11 @@ class FinetuneTab:
         self._tab.select(self._jobs.prepare, None, None, **QUIET)
         self._tab.select(self.on_look, looked, drawn, **raw)
         self._tab.select(self.on_pictures, {self._owner}, [panel.drawn, panel.ids], **raw)
+        self._shared.blocks.load(None, [self._owner], [self._owner], js=NEW_TOKEN, **QUIET)
         loaded = [*drawn, panel.drawn, panel.ids, self._shared.tabs]
         self._shared.blocks.load(self.on_load, looked, loaded, **raw)
         self.start.click(self.on_start, looked | form | {panel.ids}, [*drawn, self.estimate], **raw)
-        view.timer.tick(self.on_look, looked, drawn, concurrency_limit=LOOKS_AT_ONCE, **raw)
+        view.timer.tick(self.on_look, looked, drawn, **raw)
         for button, handler in (
             (view.again, self.on_again),
             (view.stop, self.on_stop),
@@ -157,9 +162,9 @@ class FinetuneTab:
 
     def on_load(self, values: Values, request: gr.Request) -> Shown:
         """A page is opened, perhaps by a job's link."""
-        token = values[self._owner] or create_token()
+        token = read_token(values, self._owner)
         link = str(request.query_params.get("job", ""))
-        answer = self._look({**values, self._owner: token}, shown=link)
+        answer = self._look(values, shown=link)
         if self._find(token, link)[0] is not None:
             answer[self._shared.tabs] = gr.Tabs(selected=FINETUNE_TAB)
         return answer | self.panel.show(token)
@@ -170,22 +175,23 @@ class FinetuneTab:
 
     def on_pictures(self, values: Values) -> Shown:
         """The visitor's pictures, some of which may come from another tab."""
-        return self.panel.show(values[self._owner] or "")
+        return self.panel.show(read_token(values, self._owner))
 
     def on_start(self, values: Values) -> Shown:
         """Starts a job with what the form and the panel show, and shows it; or says what is
         wrong."""
-        token = values[self._owner] or create_token()
+        token = read_token(values, self._owner) or create_token()
         try:
             settings = self._read_settings(values, token)
             job = self._jobs.start(settings, token, self._read_ids(values))
         except QuartetError as error:
             return {self.estimate: draw_estimate(explain(error), wrong=True)}
-        return self._look({**values, self._owner: token}, shown=job.id, asked="")
+        held = {**values, self._owner: token}
+        return {self._owner: token, **self._look(held, shown=job.id, asked="")}
 
     def on_again(self, values: Values) -> Shown:
         """Starts a job with the settings and pictures of the one on screen, and shows it."""
-        token = values[self._owner] or create_token()
+        token = read_token(values, self._owner) or create_token()
         job, _ = self._find(token, values[self.shown])
         if job is None or job.settings is None:
             raise refuse(words.NOT_SHOWN)
@@ -193,18 +199,19 @@ class FinetuneTab:
             again = self._jobs.start(job.settings, token, self._teach_again(job, token))
         except QuartetError as error:
             raise refuse(explain(error)) from error
-        return self._look({**values, self._owner: token}, shown=again.id, asked="")
+        held = {**values, self._owner: token}
+        return {self._owner: token, **self._look(held, shown=again.id, asked="")}
 
     def on_stop(self, values: Values) -> Shown:
         """Asks the job on screen to end; what it has learned is kept."""
-        job, secret = self._find(values[self._owner], values[self.shown])
+        job, secret = self._find(read_token(values, self._owner), values[self.shown])
         if job is not None:
             self._jobs.stop(job.id, secret)
         return self._look(values)
 
     def on_ask(self, values: Values) -> Shown:
         """Asks whether the job on screen is to be deleted."""
-        job, _ = self._find(values[self._owner], values[self.shown])
+        job, _ = self._find(read_token(values, self._owner), values[self.shown])
         return self._look(values, asked="" if job is None else job.id)
 
     def on_keep(self, values: Values) -> Shown:
@@ -213,7 +220,7 @@ class FinetuneTab:
 
     def on_delete(self, values: Values) -> Shown:
         """It is: the job that was asked about, and no other that came on screen since."""
-        job, secret = self._find(values[self._owner], values[self.shown])
+        job, secret = self._find(read_token(values, self._owner), values[self.shown])
         if job is not None and job.id == values[self.view.asked]:
             self._jobs.delete(job.id, secret)
         return self._look(values, asked="")
@@ -229,7 +236,7 @@ class FinetuneTab:
         """How long the job would take, or what is wrong with it."""
         hidden = gr.Button(visible=False)
         try:
-            settings = self._read_settings(values, values[self._owner] or "")
+            settings = self._read_settings(values, read_token(values, self._owner))
         except QuartetError as error:
             return {self.estimate: draw_estimate(explain(error), wrong=True), self.fit: hidden}
         pictures = len(self._read_ids(values))
@@ -254,7 +261,7 @@ class FinetuneTab:
         Args:
             changed: `shown`, `order` or `asked`, where it is another than the page holds.
         """
-        token = values[self._owner] or ""
+        token = read_token(values, self._owner)
         fields = {"shown": self.shown, "order": self.order, "asked": self.view.asked}
         held = {name: str(values[field] or "") for name, field in fields.items()} | changed
         mine = self._jobs.of_owner(token) if token else []
@@ -272,7 +279,7 @@ class FinetuneTab:
         for name, field in fields.items():
             if held[name] != values[field]:
                 answer[field] = held[name]
-        return {**answer, self._owner: token, self.sent: marks}
+        return {**answer, self.sent: marks}
 
     def _find(self, token: str, shown: str) -> tuple[Job | None, str]:
         """The job that the page names, and the secret that opens it to this visitor."""

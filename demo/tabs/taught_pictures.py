@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo.jobs.store import create_token
-from demo.tabs.changes import Shown, Values
+from demo.tabs.changes import Shown, Values, read_token
 from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, name_client, read_choice
 from demo.templates import embed, render
 from demo.uploads import read_own_picture
@@ -50,7 +50,7 @@ class TaughtPicturesPanel:
 
     def on_add(self, values: Values, request: gr.Request) -> Shown:
         """Keeps the chosen pictures with the chosen class; asks for what is not chosen."""
-        token = values[self._owner] or create_token()
+        token = read_token(values, self._owner) or create_token()
         files, label = values[self.files] or [], values[self.label]
         if not files:
             return {self._owner: token, **self.show(token, words.NO_FILES, refused=True)}
@@ -72,13 +72,13 @@ class TaughtPicturesPanel:
 
     def on_remove(self, values: Values, event: gr.EventData) -> Shown:
         """Takes out the picture whose button was pressed."""
-        token = values[self._owner] or ""
+        token = read_token(values, self._owner)
         self._pictures.remove(token, read_choice(event))
         return self.show(token)
 
     def on_clear(self, values: Values) -> Shown:
         """Takes out all."""
-        token = values[self._owner] or ""
+        token = read_token(values, self._owner)
         self._pictures.clear(token)
         return self.show(token)
 

@@ -73,7 +73,9 @@ def describe_estimate(seen: int, seconds: float | None) -> str:
     """About how long a job takes that trains on `seen` images, repeats counted."""
     if seconds is None:
         return f"Trains on {count(seen, 'image')}. No such job was measured on this server yet."
-    return f"Trains on {count(seen, 'image')}: about {duration(max(1, seconds))}, measuring it too."
+    return (
+        f"Trains on {count(seen, 'image')}: about {duration(max(1, seconds))}, measuring included."
+    )
 
 
 def describe_too_long(wall_s: float, fitting: int | None) -> str:
