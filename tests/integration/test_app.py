@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import html
 import json
 import re
 import subprocess
@@ -20,12 +21,13 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image, features
 
 from demo.gallery import EXAMPLES_DIR
-from demo.text import LABELS
+from demo.words.common import LABELS
 from tests.app import Refused, RunningApp, as_file, running_app
 from tests.conftest import CHECKPOINTS, ROOT
 from tests.pictures import claim_png, encode, text_bomb, turn
 from trainer import checkpoint
 from trainer.data import Dataset, load_sample_rows
+from trainer.files import hash_file
 from trainer.recipe import CLASSES, RECIPE_NAMES
 
 
@@ -73,7 +75,7 @@ def test_crop_decides_what_the_models_see(app: RunningApp) -> None:
     content = (EXAMPLES_DIR / "dog-photo.jpg").read_bytes()
     centre, fit = app.classify(content, "centre"), app.classify(content, "fit")
     assert not np.allclose(shares(centre), shares(fit), atol=1e-3)
-    with pytest.raises(Refused, match="crop must be"):
+    with pytest.raises(Refused, match="Crop must be"):
         app.classify(content, "bogus")
 
 
@@ -112,7 +114,7 @@ def test_modes_of_colour_are_defined(app: RunningApp, picture: Image.Image) -> N
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.jpg", "JPEG, PNG, WebP, GIF or BMP"),
         (claim_png(10_000, 10_000), "a.png", "megapixels"),
         (claim_png(1, 5_000), "a.png", "times as long"),
-        (text_bomb(), "a.png", "not a whole picture"),
+        (text_bomb(), "a.png", "beside its pixels"),
     ],
     ids=["empty", "text", "svg as png", "svg as jpg", "giant", "thin", "text bomb"],
 )
@@ -199,7 +201,7 @@ def test_damaged_checkpoints_are_named_and_the_others_serve(
         page = app.client.get("/config").text
         for name in faults:
             assert f"{name}.safetensors" in answer["left_out"][name]
-            assert f"{LABELS[name]}: {name}.safetensors" in page
+            assert f"{LABELS[name]}: the model's file" in html.unescape(page)
         assert str(tmp_path) not in page
 
 
@@ -222,7 +224,7 @@ def damage(folder: Path, name: str, fault: str) -> None:
         weights["fc.bias"] = weights["fc.bias"][:9].clone()
     path.write_bytes(safetensors.torch.save(weights))
     record = json.loads((folder / f"{name}.json").read_text())
-    record["weights_sha256"] = checkpoint._sha256(path.read_bytes())
+    record["weights_sha256"] = hash_file(path)
     (folder / f"{name}.json").unlink()
     (folder / f"{name}.json").write_text(json.dumps(record))
 
