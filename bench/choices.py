@@ -5,7 +5,6 @@ Writes docs/choices.json and docs/choices.md; runs of recipes not named are kept
 """
 
 import argparse
-import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -55,7 +54,7 @@ def main() -> None:
 
 
 def _try(trainer: Trainer, name: str, changes: dict[str, Any]) -> dict[str, Any]:
-    recipe = dataclasses.replace(PRESETS["default"][name], **changes)
+    recipe = PRESETS["default"][name].changed(**changes)
     epochs: list[EpochFinished] = []
 
     def on_event(event: Event) -> None:

@@ -2,7 +2,6 @@
 and prints a JSON line of images, seconds and peak memory."""
 
 import argparse
-import dataclasses
 import json
 import resource
 import tempfile
@@ -33,7 +32,7 @@ def main() -> None:
         started = time.perf_counter()
         trainer = Trainer(data, backbone, Placement(Path(out), torch.device("cpu")))
         for name in names:
-            recipe = dataclasses.replace(PRESETS["report"][name], epochs=options.epochs)
+            recipe = PRESETS["report"][name].changed(epochs=options.epochs)
             trainer.fit(recipe, lambda event: None, StopRequest())
         seconds = time.perf_counter() - started
     images = len(trainer.splits["train"]) * options.epochs * len(names)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
+from trainer.settings import EMPHASIS, MAX_OWN_PICTURES, OWN_REPEATS, PLAIN_BACKBONE
 
 from demo.overlap import Overlap
 from trainer.events import (
@@ -20,7 +21,6 @@ from trainer.events import (
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.picture import FORMAT_NAMES, MAX_BYTES, MAX_PIXELS
 from trainer.recipe import CLASSES
-from trainer.settings import EMPHASIS, MAX_OWN_PICTURES, OWN_REPEATS, PLAIN_BACKBONE
 
 TITLE = "Quartet"
 TAGLINE = (

@@ -1,4 +1,4 @@
-"""From an uploaded file to a safe picture. The rules are `trainer.picture`'s; one place reads."""
+"""From an uploaded file to the pixels the models see. The rules are `trainer.decoding`'s."""
 
 import io
 from pathlib import Path
@@ -7,47 +7,57 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from demo import text
-from trainer.picture import MAX_BYTES, PictureError, decode_picture, to_pixels
+from trainer.containers.limits import MAX_BYTES
+from trainer.decoding import shared_decoder
+from trainer.errors import PictureError
+from trainer.picture import Crop
 
 
-def read_own_picture(file: Any, folder: Path) -> bytes:
-    """What the models see of an uploaded file, as a PNG file of 32 x 32 pixels.
+def read_pixels(file: Any, folder: Path, crop: Crop = "centre", client: str = "") -> np.ndarray:
+    """What the models see of an uploaded file.
+
+    Args:
+        file: as Gradio's API sends it, a dictionary with its `path` on the server; not trusted.
+        folder: where uploads lie; nothing outside it is read.
+        client: who sent it, as `Decoder.decode` takes it: their address, or else their session.
+
+    Returns:
+        Pixels `(3, SQUARE_PX, SQUARE_PX)` uint8.
 
     Raises:
-        PictureError: as `read_picture`.
+        PictureError: it was not uploaded, is gone, too large, or not a picture we take.
     """
-    return encode_pixels(to_pixels(read_picture(file, folder)))
+    path = file.get("path") if isinstance(file, dict) else None
+    try:
+        if not isinstance(path, str) or not _lies_in(folder, Path(path)):
+            raise PictureError("picture_not_uploaded")
+        with Path(path).open("rb") as upload:
+            content = upload.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        raise PictureError("picture_gone") from error
+    return shared_decoder().decode(content, crop, client)
+
+
+def _lies_in(folder: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def read_own_picture(file: Any, folder: Path, client: str = "") -> bytes:
+    """What the models see of an uploaded file, as a PNG file.
+
+    Raises:
+        PictureError: as `read_pixels`.
+    """
+    return encode_pixels(read_pixels(file, folder, client=client))
 
 
 def encode_pixels(pixels: np.ndarray) -> bytes:
-    """A PNG file of `pixels (3, 32, 32)` uint8."""
+    """A PNG file of `pixels (3, height, width)` uint8."""
     content = io.BytesIO()
     to_image(pixels).save(content, "PNG")
     return content.getvalue()
 
 
 def to_image(pixels: np.ndarray) -> Image.Image:
-    """The picture of `pixels (3, 32, 32)` uint8."""
+    """The picture of `pixels (3, height, width)` uint8."""
     return Image.fromarray(pixels.transpose(1, 2, 0))
-
-
-def read_picture(file: Any, folder: Path) -> Image.Image:
-    """Decodes an uploaded file.
-
-    Args:
-        file: as Gradio's API sends it, a dictionary with its `path` on the server; not trusted.
-        folder: where uploads lie; nothing outside it is read.
-
-    Raises:
-        PictureError: it was not uploaded, is gone, too large, or not a picture we take.
-    """
-    path = file.get("path") if isinstance(file, dict) else None
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(folder.resolve()):
-        raise PictureError(text.NOT_UPLOADED)
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PictureError(text.GONE) from error
-    return decode_picture(content)

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from trainer.observations import reference_accuracy
 
 from demo import text
 from demo.comparison import Comparison
@@ -16,7 +17,6 @@ from demo.overlap import Overlap
 from demo.store import DONE, Job
 from demo.uploads import encode_pixels
 from trainer.events import EpochFinished, Event, StepSummary
-from trainer.observations import reference_accuracy
 from trainer.palette import COLOURS
 from trainer.progress import format_duration
 from trainer.recipe import CLASSES

@@ -1,5 +1,7 @@
 """What several test modules share: folders, a cache of their own, and the command line."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer.cli import main
 from trainer.data import Dataset, load_dataset
 from trainer.model import Backbone, load_backbone
 
@@ -43,7 +46,44 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+class Watched(io.StringIO):
+    """A standard output that calls `action` once, when `part` has been written."""
+
+    def __init__(self, part: str, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._part, self._action = part, action
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self._part and self._part in self.getvalue():
+            self._part = ""
+            self._action()
+        return written
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def run_here() -> Run:
+    """Runs `python -m trainer ARGUMENTS...` in this process, which has imported torch already.
+
+    `on_output=(part, action)` calls `action` when the command has printed `part`.
+    """
+
+    def run(
+        *arguments: str | Path, on_output: tuple[str, Callable[[], object]] = ("", lambda: None)
+    ) -> subprocess.CompletedProcess[str]:
+        words = list(map(str, arguments))
+        with (
+            contextlib.chdir(ROOT),
+            contextlib.redirect_stdout(Watched(*on_output)) as output,
+            contextlib.redirect_stderr(io.StringIO()) as errors,
+        ):
+            status = main(words)
+        return subprocess.CompletedProcess(words, status, output.getvalue(), errors.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -205,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         for line in job.follow():
-            now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             self.wfile.write(f"data: {json.dumps({'data': line, 'timestamp': now})}\n\n".encode())
             self.wfile.flush()
 

@@ -272,6 +272,12 @@ def load_newest_state(folder: Path, name: str) -> tuple[dict[str, Tensor], Any] 
     return None
 
 
+def count_states_after(folder: Path, name: str, step: int) -> int:
+    """States in `folder` that were saved after more than `step` steps. Behind the newest whole
+    state they are damaged ones."""
+    return sum(int(path.name.split(".")[-3]) > step for path in _states(folder, name))
+
+
 def has_state(folder: Path, name: str) -> bool:
     """True when an unfinished run of `name` left a state in `folder`."""
     return bool(_states(folder, name))

@@ -22,6 +22,8 @@ from trainer.files import read_cache, write_cache
 from trainer.recipe import CLASSES, NATIVE_PX
 
 HUB_DATASET = "uoft-cs/cifar10"
+HUB_DIGEST = "37eae9684639444430589e8f4698ffdc51efae41535e91b6f9dda2dbe3c1eaa8"
+"""`Dataset.digest` of that data set's own files, whose order `load_sample_rows` refers to."""
 FETCH_COMMAND = f"hf download {HUB_DATASET} --repo-type dataset"
 SAMPLE_DIR = Path(__file__).parent / "sample"
 SAMPLE_NAME = "CIFAR-10 sample"

@@ -36,6 +36,8 @@ class Declared:
     """True where it may be left empty."""
     default: Any
     """None where it must be given."""
+    shape: str = "a name"
+    """What a text must look like, to stand behind "give"."""
 
     @property
     def allowed(self) -> str:
@@ -48,7 +50,7 @@ class Declared:
         if self.kind == "flag":
             return "true or false"
         if self.kind == "text":
-            return f"a name{nothing}"
+            return f"{self.shape}{nothing}"
         noun = "a whole number" if self.kind == "whole" else "a number"
         bounds = []
         if self.minimum is not None:
@@ -97,6 +99,7 @@ def describe_field(model: type[BaseModel], name: str) -> Declared:
         choices=tuple(zip(values, map(str, labels), strict=True)),
         optional=optional,
         default=None if field.is_required() else field.default,
+        shape=str(extra.get("shape", "a name")),
         **limits,
     )
 

@@ -240,6 +240,7 @@ class Trainer:
                 hardware=describe_hardware(place.device),
                 total_steps=run.total_steps,
                 step=run.step,
+                damaged_states=run.damaged_states,
             )
         )
         return run

@@ -29,12 +29,12 @@ SENTENCES = {
         "another folder with --checkpoints."
     ),
     "checkpoints_unusable": (
-        "{folder} holds no usable checkpoint ({fault}) Train them with 'python -m trainer train'."
+        "{folder} holds no usable checkpoint, so train them with 'python -m trainer train': {fault}"
     ),
     # Data
     "data_no_folder": "{path} is not a folder: give a local copy of CIFAR-10 with --data DIR.",
     "data_not_fetched": (
-        "CIFAR-10 is not on this machine and could not be fetched from the Hub ({reason}). Run "
+        "CIFAR-10 is not on this machine and could not be fetched from the Hub ({reason}): run "
         "'{fetch}' while online, give a local copy with --data DIR, or use --sample."
     ),
     "data_no_files": (
@@ -65,6 +65,26 @@ SENTENCES = {
     "picture_not_whole": (
         "The file is not a whole picture: use a {formats} file that opens elsewhere."
     ),
+    "picture_too_much_metadata": (
+        "The file holds more than {most_kb} kB beside its pixels, such as a camera's notes: save "
+        "it again without them."
+    ),
+    "picture_too_many_scans": (
+        "The JPEG is stored in more than {most_scans} passes: save it again as an ordinary JPEG."
+    ),
+    "picture_too_slow": (
+        "The picture takes longer than {most_s} seconds to decode: save it again as a plain JPEG."
+    ),
+    "picture_too_much_memory": (
+        "The picture takes too much memory to decode: choose a smaller one."
+    ),
+    "picture_waited": (
+        "Many pictures were sent at once and this one had no turn: send it again in a moment."
+    ),
+    "picture_no_decoder": "No picture can be decoded at this moment: try again in a minute.",
+    "picture_crop": "crop must be {allowed}.",
+    "picture_not_uploaded": "That file was not uploaded here: upload it first.",
+    "picture_gone": "The file is no longer on the server: upload it again.",
     # Backbone
     "backbone_unreadable": (
         "the backbone {path} cannot be read ({reason}): give a safetensors file of a torchvision "
@@ -103,8 +123,8 @@ SENTENCES = {
         "batch size {batch_size} exceeds the {images} training images: give a smaller --batch-size."
     ),
     "loss_not_finite": (
-        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}); the "
-        "weights were not changed by it. Try a lower rate or another seed."
+        "the loss of {name} is not finite at step {step} (learning rate {learning_rate:g}), and "
+        "the weights were not changed by it: try a lower rate or another seed."
     ),
     "folder_locked": (
         "{folder} is in use by {holder}: wait until it has ended, or choose another folder."

@@ -39,6 +39,8 @@ class RunStarted(Event):
     hardware: Hardware
     total_steps: int
     step: int = 0
+    damaged_states: int = 0
+    """Newer states of a resumed run that were damaged and are passed over."""
 
 
 class StepSummary(Event):

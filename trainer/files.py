@@ -36,7 +36,7 @@ def hash_tensors(tensors: "dict[str, Tensor]") -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        total.update(tensor.contiguous().numpy().data.cast("B"))
+        total.update(tensor.contiguous().numpy().reshape(-1).data)
     return total.hexdigest()
 
 

@@ -12,10 +12,10 @@ import torch
 
 from trainer.checkpoint import load_checkpoint, load_record, load_weights
 from trainer.data import Split
+from trainer.decoding import shared_decoder
 from trainer.errors import DataError, PictureError
 from trainer.files import hash_file
 from trainer.model import Backbone, load_backbone
-from trainer.picture import decode_picture, to_pixels
 from trainer.recipe import (
     CLASSES,
     EMPHASIS,
@@ -126,7 +126,7 @@ def read_own_pictures(folder: Path) -> Split:
         if path.parent.name not in CLASSES:
             raise DataError("data_not_a_class", path=path.parent, classes=", ".join(CLASSES))
         try:
-            images.append(to_pixels(decode_picture(path.read_bytes())))
+            images.append(shared_decoder().decode(path.read_bytes()))
         except PictureError as error:
             raise DataError("own_not_a_picture", path=path, reason=error) from error
         labels.append(CLASSES.index(path.parent.name))

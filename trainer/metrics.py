@@ -1,6 +1,5 @@
 """Figures of merit as pure functions of tensors: `logits (N, 10)`, `labels (N,)`."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -112,7 +111,10 @@ class Overlap:
         proportions or percentages", Psychometrika 12, 1947; exact form, binomial.
         """
         trials = self.only_first + self.only_second
-        tail = sum(math.comb(trials, k) for k in range(min(self.only_first, self.only_second) + 1))
+        tail = ways = 1
+        for k in range(min(self.only_first, self.only_second)):
+            ways = ways * (trials - k) // (k + 1)  # "trials choose k + 1", from the one before
+            tail += ways
         # An exact ratio of integers: 2.0 ** trials would overflow.
         return float(min(1.0, 2 * tail / (1 << trials)))
 

@@ -1,94 +1,122 @@
-"""One way from bytes to a safe RGB picture, and from there to the square the models see."""
+"""One way from bytes to a safe RGB picture, and from there to the square the models see.
+
+What is not our own is decoded by `trainer.decoding`, in a child process that runs `render_square`.
+For that process this module imports nothing but Pillow and `trainer.containers`.
+"""
 
 import io
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from PIL import Image, ImageOps
 
+from trainer.containers import Contents, inspect_file
+from trainer.containers.limits import LIMITS, MAX_BYTES, MAX_MEGAPIXELS, check_size, not_whole
 from trainer.errors import PictureError
-from trainer.recipe import NATIVE_PX
 
-MAX_BYTES = 20 * 1024 * 1024
-MAX_PIXELS = 50_000_000
-"""Above any phone's 48-megapixel picture; decoded that is 150 MB of RGB."""
-MAX_ASPECT = 50
-DRAFT_PX = 8 * NATIVE_PX
-"""A JPEG is decoded at the smallest of its 1/1, 1/2, 1/4 and 1/8 scales whose sides reach this.
-Eight decoded pixels a side of each pixel the models see leave the resize its own filter, and a
-phone's picture decodes several times faster."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-FORMAT_NAMES = "JPEG, PNG, WebP, GIF or BMP"
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "LIMITS", "MAX_BYTES", "SQUARE_PX", "Crop", "cut_square", "decode_picture", "render_picture",
+    "to_pixels",
+]  # fmt: skip
+
+SQUARE_PX = 32
+"""Side of the square that the models are handed."""
+DRAFT_FACTOR = 8
+"""A JPEG is decoded at the smallest of its 1/1, 1/2, 1/4 and 1/8 scales whose sides reach this many
+times the square's. Eight decoded pixels a side of each pixel the models see leave the resize its
+own filter, and a phone's picture decodes several times faster."""
 
 Crop = Literal["centre", "fit"]
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what sets the picture upright (Exif 2.32, tag 0112)."""
 
-def decode_picture(content: bytes) -> Image.Image:
-    """Decodes a picture to upright 8-bit RGB, transparency composited on white.
 
-    The format is told by content. A large JPEG comes at a reduced scale (`DRAFT_PX`). EXIF
-    orientation is applied, a broken EXIF ignored; of an animation the first frame is taken;
-    16-bit grey is scaled to 8.
+def decode_picture(content: bytes, side: int = SQUARE_PX) -> Image.Image:
+    """Decodes a picture of our own, in this process, to upright 8-bit RGB.
+
+    Transparency is composited on white. The format is told by content. A large JPEG comes at a
+    reduced scale (`DRAFT_FACTOR`). EXIF's orientation is applied, a broken EXIF ignored; of an
+    animation the first frame is taken; 16-bit grey is scaled to 8.
+
+    Args:
+        side: of the square that will be cut, in pixels.
 
     Raises:
-        PictureError: empty, too large, of another format, truncated or damaged.
+        PictureError: empty, too large, of another format, truncated, damaged, or built to cost.
     """
-    if not content:
-        raise PictureError("picture_empty")
-    if len(content) > MAX_BYTES:
-        raise PictureError("picture_too_large", most_mb=MAX_BYTES // 2**20)
+    return render_picture(inspect_file(content), side)
+
+
+def render_picture(contents: Contents, side: int = SQUARE_PX) -> Image.Image:
+    """Decodes what `containers.inspect_file` left of a file, as `decode_picture` does.
+
+    Args:
+        side: of the square that will be cut, in pixels.
+
+    Raises:
+        PictureError: truncated or damaged, or not what the file's header said.
+        MemoryError: as it says.
+    """
+    kind = contents.kind
     try:
         with warnings.catch_warnings():
-            # Our own pixel limit below is stricter than Pillow's warning.
+            # Our own pixel limit is stricter than Pillow's warning.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise PictureError(
-                        "picture_too_many_pixels", most_megapixels=MAX_PIXELS // 1_000_000
-                    )
-                if max(image.size) > MAX_ASPECT * min(image.size):
-                    raise PictureError("picture_too_long", most_aspect=MAX_ASPECT)
-                image.draft(None, (DRAFT_PX, DRAFT_PX))
+            with Image.open(io.BytesIO(contents.join()), formats=[kind]) as image:
+                check_size(image.width, image.height, MAX_MEGAPIXELS[kind])
+                image.draft(None, (DRAFT_FACTOR * side, DRAFT_FACTOR * side))
                 image.load()
-                return _to_rgb(_upright(image))
-    except PictureError:
+                turn = _TURNS.get(contents.orientation)
+                return _to_rgb(image if turn is None else image.transpose(turn))
+    except (PictureError, MemoryError):
         raise
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError and others
-        raise PictureError("picture_not_whole", formats=FORMAT_NAMES) from error
+        raise not_whole() from error
 
 
-def to_pixels(picture: Image.Image, crop: Crop = "centre") -> np.ndarray:
-    """The square the models see, `(3, 32, 32)` uint8.
+def cut_square(picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_PX) -> Image.Image:
+    """The square that the models see.
 
     Args:
         picture: RGB of any size.
         crop: `centre` cuts the largest centred square; `fit` keeps the whole picture, on white.
+        side: in pixels.
     """
-    size = (NATIVE_PX, NATIVE_PX)
-    if picture.size != size:
-        resample = Image.Resampling.BICUBIC
-        if crop == "centre":
-            picture = ImageOps.fit(picture, size, resample)
-        else:
-            picture = ImageOps.pad(picture, size, resample, color="white")
-    return np.asarray(picture).transpose(2, 0, 1).copy()
+    if picture.size == (side, side):
+        return picture
+    resample = Image.Resampling.BICUBIC
+    if crop == "centre":
+        return ImageOps.fit(picture, (side, side), resample)
+    return ImageOps.pad(picture, (side, side), resample, color="white")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF raises a wide range of types
-        return image
+def to_pixels(picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_PX) -> "np.ndarray":
+    """The pixels of `cut_square`, `(3, side, side)` uint8."""
+    import numpy as np
+
+    return np.asarray(cut_square(picture, crop, side)).transpose(2, 0, 1).copy()
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # Pillow clips 16-bit grey at 255 where it should scale; 257 = 65535 / 255.
-        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+        grey = image.convert("I").point(lambda value: value * (1 / 257) + 0.5)
+        return grey.convert("L").convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(layer, mask=layer)
+        return white
     return image.convert("RGB")

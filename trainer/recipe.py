@@ -141,7 +141,11 @@ class Settings(BaseModel):
 class Recipe(Settings):
     """Everything that decides what the engine does, apart from the data and the backbone."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", title="Name")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+        title="Name",
+        json_schema_extra={"shape": "letters, digits, - and _, at most 64"},
+    )
     """File name and key everywhere: `sgd_full`, `adam_full`, `sgd_frozen`, `adam_frozen`."""
     preset: str = Field(title="Preset")
     """`default` (tuned), `report` (constant learning rate, 20 epochs, 32 px), or `finetune`."""

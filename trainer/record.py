@@ -5,9 +5,9 @@ lie in 0..1, losses are mean cross-entropies in nats, times are seconds.
 """
 
 import json
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainer.errors import CheckpointError, SettingError
 from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, JobSettings, Recipe
@@ -15,7 +15,11 @@ from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, JobSettings, Recipe
 RECORD_FORMAT = 1
 """Version of the record's layout; raised when a reader of the old one would fail."""
 
-Matrix = tuple[tuple[int, ...], ...]
+T = TypeVar("T")
+ClassLabel = Annotated[str, Field(pattern=f"^({'|'.join(CLASSES)})$")]
+PerClass = Annotated[tuple[T, ...], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
+"""A value a class, in label order."""
+Matrix = PerClass[PerClass[int]]
 """Counts of images, rows the true class, columns the predicted one."""
 
 
@@ -91,9 +95,9 @@ class Figures(Part):
     accuracy: float
     loss: float
     confusion: Matrix
-    per_class_accuracy: tuple[float, ...]
-    best_class: str
-    worst_class: str
+    per_class_accuracy: PerClass[float]
+    best_class: ClassLabel
+    worst_class: ClassLabel
     calibration_error: float
     """See `metrics.calibration_error`."""
 
@@ -123,7 +127,7 @@ class Record(Part):
     backbone: BackboneFacts
     origin: Origin | None = None
     """Of a short run."""
-    history: tuple[Epoch, ...]
+    history: tuple[Epoch, ...] = Field(min_length=1)
     validation: Figures
     test: Figures
     energy_threshold: float
@@ -164,7 +168,7 @@ class Record(Part):
         """
         try:
             values: Any = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError("record_damaged", file=source, reason="not JSON") from error
         if not isinstance(values, dict) or values.get("format") != RECORD_FORMAT:
             raise CheckpointError("record_format", file=source, format=RECORD_FORMAT)

@@ -72,6 +72,8 @@ class Run:
         self.steps_per_epoch = train_count // recipe.batch_size
         self.total_steps = recipe.steps or recipe.epochs * self.steps_per_epoch
         self.ended_early = False
+        self.damaged_states = 0
+        """Newer states that were passed over when the run was restored."""
         self.step = 0
         self.history: list[Epoch] = []
         self.clock = Clock()
@@ -260,6 +262,7 @@ class Run:
         self._loss_sum.copy_(tensors["loss_sum"])
         self._correct_sum.copy_(tensors["correct_sum"])
         self.step = info["step"]
+        self.damaged_states = checkpoint.count_states_after(folder, self.recipe.name, self.step)
         self.history = [Epoch(**epoch) for epoch in info["history"]]
         self.clock.train_s += info["train_s"]
         self.clock.seconds += info["seconds"]

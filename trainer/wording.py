@@ -74,7 +74,9 @@ def describe_event(event: Event) -> str:
                 f"Started: {count(event.train_count, 'image')}, {count(event.total_steps, 'step')}."
             )
         case RunStarted():
-            return f"Continues after step {event.step:,} of {event.total_steps:,}."
+            newer = event.damaged_states and count(event.damaged_states, "newer state")
+            passed = f"; {newer}, damaged, passed over" if newer else ""
+            return f"Continues after step {event.step:,} of {event.total_steps:,}{passed}."
         case StartEvaluated():
             return (
                 f"Before: validation accuracy {percent(event.validation_accuracy)}, "

@@ -5,13 +5,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
+from trainer.observations import load_reference
 
 from demo import plots, text, views
 from demo.gallery import Gallery
 from demo.models import Models, recorded_answers
 from demo.overlap import find_only_right, measure_overlap
 from trainer.metrics import most_confused
-from trainer.observations import load_reference
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 

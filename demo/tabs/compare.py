@@ -10,6 +10,7 @@ from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
 from PIL import Image
+from trainer.settings import MAX_OWN_PICTURES
 
 from demo import text, views
 from demo.backend import NAME
@@ -28,7 +29,6 @@ from demo.uploads import encode_pixels, read_picture, to_image
 from trainer.checkpoint import CheckpointError
 from trainer.picture import Crop, PictureError, to_pixels
 from trainer.recipe import CLASSES
-from trainer.settings import MAX_OWN_PICTURES
 
 
 def create_compare_tab(

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
 
 from demo import plots, text, views
 from demo.backend import NAME
@@ -21,7 +22,6 @@ from trainer.checkpoint import load_record, write_file
 from trainer.data import count_sample_training
 from trainer.picture import PictureError
 from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, Recipe, RecipeError
-from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
 
 POLL_S = 1.0
 EVALUATED = 1000

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from trainer.settings import OWN_REPEATS
 
 from demo.text import LABELS
 from tests.app import RunningApp, running_app
 from tests.browser.conftest import DESKTOP, open_app, screenshot
-from trainer.settings import OWN_REPEATS
 
 PATIENCE_MS = 90_000
 

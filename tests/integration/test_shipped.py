@@ -11,8 +11,8 @@ from torchvision import transforms
 from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.data import Dataset, load_sample_rows
-from trainer.observations import load_reference, reference_accuracy
 from trainer.recipe import RECIPE_NAMES
+from trainer.reference import load_reference, reference_accuracy
 
 
 @pytest.fixture(params=RECIPE_NAMES)
@@ -35,11 +35,11 @@ def test_full_test_split_is_measured_and_beats_the_reference(
     shipped: checkpoint.Checkpoint,
 ) -> None:
     record = shipped.record
-    confusion = torch.tensor(record["test"]["confusion"])
+    confusion = torch.tensor(record.test.confusion)
     assert confusion.sum(dim=1).tolist() == [1000] * 10
-    assert record["test"]["accuracy"] == pytest.approx(confusion.diagonal().sum().item() / 10_000)
-    assert record["test"]["accuracy"] > reference_accuracy(load_reference(), shipped.name)
-    assert record["data"]["train_count"] == 45_000
+    assert record.test.accuracy == pytest.approx(confusion.diagonal().sum().item() / 10_000)
+    assert record.test.accuracy > reference_accuracy(load_reference(), shipped.name)
+    assert record.data.train_count == 45_000
 
 
 def test_documented_lines_reproduce_recorded_predictions(
@@ -78,14 +78,14 @@ def test_frozen_pair_shares_its_backbone() -> None:
 
 @pytest.mark.skipif(not os.environ.get("QUARTET_DATA"), reason="needs the full CIFAR-10")
 @pytest.mark.parametrize("name", RECIPE_NAMES)
-def test_evaluate_agrees_with_the_record(name: str, run_trainer: Run) -> None:
-    run = run_trainer("evaluate", "--only", name, "--device", "cpu")
+def test_evaluate_agrees_with_the_record(name: str, run_here: Run) -> None:
+    run = run_here("evaluate", "--only", name, "--device", "cpu")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "equals the recorded figures" in run.stdout
 
 
-def test_report_is_the_one_its_command_writes(run_trainer: Run, tmp_path: Path) -> None:
-    run = run_trainer("report", "--out", tmp_path / "report.md")
+def test_report_is_the_one_its_command_writes(run_here: Run, tmp_path: Path) -> None:
+    run = run_here("report", "--out", tmp_path / "report.md")
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "report.md").read_text() == (ROOT / "docs" / "report.md").read_text()
     for figure in (tmp_path / "report-images").iterdir():

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 import torch
 
@@ -42,7 +40,7 @@ def test_an_epoch_depends_on_seed_and_number_alone() -> None:
     first = plan_epoch(RECIPE, 1, 100, CPU)
     again = plan_epoch(RECIPE, 1, 100, CPU)
     second = plan_epoch(RECIPE, 2, 100, CPU)
-    other_seed = plan_epoch(dataclasses.replace(RECIPE, seed=1), 1, 100, CPU)
+    other_seed = plan_epoch(RECIPE.changed(seed=1), 1, 100, CPU)
     assert torch.equal(first.order, again.order)
     assert torch.equal(first.shift, again.shift)
     assert not torch.equal(first.order, second.order)
@@ -50,4 +48,4 @@ def test_an_epoch_depends_on_seed_and_number_alone() -> None:
     assert torch.equal(first.order.sort().values, torch.arange(100))
     assert first.shift.min() >= 0
     assert first.shift.max() <= 8
-    assert not plan_epoch(dataclasses.replace(RECIPE, flip=False), 1, 100, CPU).flip.any()
+    assert not plan_epoch(RECIPE.changed(flip=False), 1, 100, CPU).flip.any()

@@ -1,43 +1,53 @@
+import contextlib
+import functools
 import json
 import os
-import subprocess
-import sys
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 
+from tests.records import build_record
 from trainer import checkpoint
-from trainer.checkpoint import CheckpointError
+from trainer.errors import CheckpointError, TrainingError
+from trainer.files import hash_file
 from trainer.model import build_model
 
 NAME = "sgd_full"
 
 
+@functools.cache
 def fresh(seed: int) -> dict[str, torch.Tensor]:
     torch.manual_seed(seed)
     return checkpoint.to_stored(build_model().state_dict())
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    save(folder, fresh(0))
+    return folder
+
+
 @pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    save(tmp_path, fresh(0))
-    return tmp_path
+def saved(whole: Path, tmp_path: Path) -> Path:
+    """A whole checkpoint that a test may damage."""
+    return Path(shutil.copytree(whole, tmp_path / "saved"))
 
 
-def save(folder: Path, weights: dict[str, torch.Tensor]) -> None:
-    record: dict[str, Any] = {"format": checkpoint.RECORD_FORMAT, "name": NAME}
-    predictions = checkpoint.Predictions(torch.full((5, 10), 0.1), torch.arange(5))
+def save(folder: Path, weights: dict[str, torch.Tensor], start: torch.Tensor | None = None) -> None:
+    predictions = checkpoint.Predictions(torch.full((5, 10), 0.1), torch.arange(5), start)
+    record = build_record(NAME)
     checkpoint.save_checkpoint(folder, NAME, weights, {"format": "pt"}, predictions, record)
 
 
 def rehash(folder: Path) -> None:
     """Makes the record agree with a changed weights file."""
     record = json.loads((folder / f"{NAME}.json").read_text())
-    content = (folder / f"{NAME}.safetensors").read_bytes()
-    record["weights_sha256"] = checkpoint._sha256(content)
+    record["weights_sha256"] = hash_file(folder / f"{NAME}.safetensors")
     (folder / f"{NAME}.json").write_text(json.dumps(record))
 
 
@@ -51,11 +61,21 @@ def test_checkpoint_comes_back_as_saved(saved: Path) -> None:
     predictions = checkpoint.load_predictions(saved, loaded.record)
     assert predictions.probabilities.shape == (5, 10)
     assert predictions.labels.tolist() == [0, 1, 2, 3, 4]
+    assert predictions.start_probabilities is None
+    assert loaded.record.recipe == build_record(NAME).recipe
     assert sorted(path.name for path in saved.iterdir()) == [
         f"{NAME}.json",
         f"{NAME}.predictions.safetensors",
         f"{NAME}.safetensors",
     ]
+
+
+def test_what_a_short_runs_start_said_is_kept(tmp_path: Path) -> None:
+    said = torch.rand(5, 10)
+    save(tmp_path, fresh(0), said)
+    predictions = checkpoint.load_predictions(tmp_path, checkpoint.load_record(tmp_path, NAME))
+    assert predictions.start_probabilities is not None
+    assert torch.equal(predictions.start_probabilities, said)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".predictions.safetensors", ".json"])
@@ -96,7 +116,7 @@ def test_damage_of_each_kind_is_named(saved: Path, suffix: str, damage: str) -> 
 def test_wrong_tensors_with_a_right_hash_are_refused(
     saved: Path, name: str, value: torch.Tensor | None, said: str
 ) -> None:
-    weights = fresh(0)
+    weights = dict(fresh(0))
     weights.pop(name, None)
     if value is not None:
         weights[name] = value
@@ -112,32 +132,27 @@ def test_record_of_another_format_is_refused(saved: Path) -> None:
         checkpoint.load_checkpoint(saved, NAME)
 
 
-OUT_OF_SPACE = """
-import resource, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from tests.unit.test_checkpoint import fresh, save
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, 10_000_000))
-save(Path(sys.argv[1]), fresh(1))
-"""
+@contextlib.contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Makes the real write of a larger file fail half-way, as a full disk does."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))  # Python ignores its signal
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits file sizes with setrlimit")
 def test_full_disk_leaves_the_old_checkpoint(saved: Path) -> None:
-    """A file-size limit makes the real write fail half-way, as a full disk does."""
-    root = Path(__file__).parents[2]
-    finished = subprocess.run(
-        [sys.executable, "-c", OUT_OF_SPACE, str(saved), str(root)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode != 0
-    assert "File too large" in finished.stderr
+    with files_limited_to(10_000_000), pytest.raises(OSError, match="File too large"):
+        save(saved, fresh(1))
     old = checkpoint.load_checkpoint(saved, NAME)
     assert torch.equal(old.weights["conv1.weight"], fresh(0)["conv1.weight"])
-    assert len(list(saved.iterdir())) == 3
+    assert checkpoint.load_predictions(saved, old.record).probabilities[0, 0] == pytest.approx(0.1)
+    assert len(list(saved.iterdir())) == 3  # nothing half-written either
 
 
 def test_files_are_readable_by_others(saved: Path) -> None:
@@ -168,9 +183,12 @@ def test_newest_whole_state_wins(tmp_path: Path) -> None:
     assert found[0]["x"].tolist() == [40.0] * 3
 
     states(tmp_path)[0].write_bytes(b"")
-    assert checkpoint.load_newest_state(tmp_path, NAME) is None
+    with pytest.raises(TrainingError) as caught:
+        checkpoint.load_newest_state(tmp_path, NAME)
+    assert caught.value.code == "states_damaged"
     checkpoint.drop_states(tmp_path, NAME)
     assert not checkpoint.has_state(tmp_path, NAME)
+    assert checkpoint.load_newest_state(tmp_path, NAME) is None
 
 
 def test_states_of_other_recipes_are_left_alone(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from PIL import Image
 
 from trainer import data
 from trainer.data import (
-    DataError,
     Dataset,
     Split,
     draw_held_out,
@@ -27,6 +26,7 @@ from trainer.data import (
     load_sample_rows,
     split_validation,
 )
+from trainer.errors import DataError
 from trainer.recipe import CLASSES
 
 FULL_DATA = os.environ.get("QUARTET_DATA")
@@ -245,7 +245,8 @@ def test_validation_split_is_disjoint_and_fixed(sample: Dataset) -> None:
 
 
 LOAD = """
-from trainer.data import DataError, is_full_data_at_hand, load_dataset
+from trainer.data import is_full_data_at_hand, load_dataset
+from trainer.errors import DataError
 at_hand = is_full_data_at_hand()
 try:
     print(len(load_dataset().train), at_hand)

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from demo.gallery import EXAMPLES_DIR, Gallery, list_examples
-from demo.uploads import read_picture
+from demo.uploads import read_pixels
 from tests.conftest import CHECKPOINTS
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import load_dataset, load_sample_rows
-from trainer.picture import PictureError, decode_picture, to_pixels
+from trainer.errors import PictureError
+from trainer.picture import decode_picture, to_pixels
 from trainer.recipe import CLASSES
 
 
@@ -75,9 +76,9 @@ def test_nothing_outside_the_uploads_is_read(tmp_path: Path) -> None:
     (tmp_path / "outside.png").write_bytes(content)
     (uploads / "inside.png").write_bytes(content)
     (uploads / "link.png").symlink_to(tmp_path / "outside.png")
-    assert read_picture({"path": str(uploads / "inside.png")}, uploads).size == (32, 32)
+    assert read_pixels({"path": str(uploads / "inside.png")}, uploads).shape == (3, 32, 32)
     for path in (tmp_path / "outside.png", uploads / "../outside.png", uploads / "link.png"):
         with pytest.raises(PictureError, match="not uploaded"):
-            read_picture({"path": str(path)}, uploads)
+            read_pixels({"path": str(path)}, uploads)
     with pytest.raises(PictureError, match="upload it again"):
-        read_picture({"path": str(uploads / "gone.png")}, uploads)
+        read_pixels({"path": str(uploads / "gone.png")}, uploads)

@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,9 @@ from torchvision.models import resnet18
 
 from trainer.augment import normalise
 from trainer.data import Dataset
+from trainer.errors import BackboneError
 from trainer.model import (
     Backbone,
-    BackboneError,
     build_pretrained,
     compute_features,
     load_backbone,
@@ -127,7 +126,7 @@ def test_unusable_backbones_are_refused(tmp_path: Path, backbone: Backbone) -> N
 def test_recipe_changes_do_not_reach_the_backbone(backbone: Backbone) -> None:
     before = {name: value.clone() for name, value in backbone.weights.items()}
     model = build_pretrained(backbone, 0)
-    prepare_for_training(model, dataclasses.replace(FULL, seed=3))
+    prepare_for_training(model, FULL.changed(seed=3))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()

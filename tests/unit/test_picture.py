@@ -4,7 +4,8 @@ from PIL import Image, features
 
 from tests.pictures import claim_png, encode, text_bomb, turn
 from trainer.data import Dataset
-from trainer.picture import MAX_BYTES, PictureError, decode_picture, to_pixels
+from trainer.errors import PictureError
+from trainer.picture import MAX_BYTES, decode_picture, to_pixels
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 
 from tests.conftest import CHECKPOINTS
 from trainer import checkpoint
-from trainer.checkpoint import CheckpointError
 from trainer.data import Dataset, load_sample_rows
+from trainer.errors import CheckpointError
 from trainer.predict import Quartet
 from trainer.recipe import RECIPE_NAMES
 
@@ -56,7 +56,7 @@ def test_damaged_model_is_named_and_the_others_answer(
         path.write_bytes(content)
     quartet = Quartet(copied)
     assert list(quartet.faults) == [name]
-    assert f"{name}.safetensors" in quartet.faults[name]
+    assert f"{name}.safetensors" in str(quartet.faults[name])
     answers = quartet.classify(sample.test.images[:1])
     assert set(answers.logits) == set(RECIPE_NAMES) - {name}
 

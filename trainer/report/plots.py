@@ -5,28 +5,31 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainer.events import ResourceSample
-from trainer.observations import Records
+from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
+from trainer.record import Records
+from trainer.wording import percent
 
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 
 
-def plot_curves(records: Records, key: str, label: str, percent: bool = False) -> bytes:
-    """One curve a recipe of a history figure against epochs."""
+def plot_curves(records: Records, key: str, label: str, in_percent: bool = False) -> bytes:
+    """One curve a recipe of an `Epoch`'s figure `key` against epochs."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for name, record in records.items():
-            epochs = [epoch["epoch"] for epoch in record["history"]]
-            values = [epoch[key] * (100 if percent else 1) for epoch in record["history"]]
+            epochs = [epoch.epoch for epoch in record.history]
+            values = [getattr(epoch, key) * (100 if in_percent else 1) for epoch in record.history]
             axes.plot(
                 epochs, values, color=COLOURS[name], label=name, marker="o", markersize=2.5,
-                linestyle="--" if record["recipe"]["trained"] == "last_layer" else "-",
+                linestyle="--" if record.recipe.frozen else "-",
             )  # fmt: skip
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
@@ -44,8 +47,7 @@ def plot_confusions(records: Records) -> bytes:
         figure = Figure(figsize=(4.6 * columns, 4.4 * rows), layout="constrained")
         for index, (name, record) in enumerate(records.items()):
             axes = figure.add_subplot(rows, columns, index + 1)
-            confusion = np.array(record["test"]["confusion"], dtype=float)
-            share = 100 * confusion / confusion.sum(axis=1, keepdims=True).clip(min=1)
+            share = 100 * confusion_shares(torch.tensor(record.test.confusion)).numpy()
             axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
             for true, predicted in np.ndindex(share.shape):
                 value = share[true, predicted]
@@ -55,7 +57,7 @@ def plot_confusions(records: Records) -> bytes:
                 )  # fmt: skip
             axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
             axes.set_yticks(range(len(CLASSES)), CLASSES)
-            axes.set_title(f"{name}: {record['test']['accuracy']:.2%}")
+            axes.set_title(f"{name}: {percent(record.test.accuracy, 2)}")
             axes.set_xlabel("predicted")
             axes.set_ylabel("true")
         return _svg(figure)

@@ -1,0 +1,102 @@
+import pytest
+
+from tests.unit.test_events import EVERY, FAILED, STARTED
+from trainer import wording
+from trainer.events import EpochFinished, Event, StepSummary
+from trainer.metrics import Overlap
+
+
+@pytest.mark.parametrize(
+    ("fraction", "digits", "text"),
+    [
+        (0.9731, 1, "97.3 %"),
+        (0.9731, 0, "97 %"),
+        (0.84693, 2, "84.69 %"),
+        (0.0, 1, "0.0 %"),
+        (0.0004, 1, "<0.1 %"),
+        (0.0006, 1, "0.1 %"),
+        (0.004, 0, "<1 %"),
+        (1.0, 0, "100 %"),
+    ],
+)
+def test_percent_never_rounds_something_to_nothing(fraction: float, digits: int, text: str) -> None:
+    assert wording.percent(fraction, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (1.0, "p = 1.000"),
+        (0.03504, "p = 0.035"),
+        (0.001, "p = 0.001"),
+        (0.0009999, "p < 0.001"),
+        (3e-286, "p < 0.001"),
+        (0.0, "p < 0.001"),  # too small for a float
+    ],
+)
+def test_no_p_is_zero(p: float, text: str) -> None:
+    assert wording.p_value(p) == text
+
+
+def test_p_of_the_strongest_evidence_has_words() -> None:
+    assert wording.p_value(Overlap(0, 10_000, 0, 0).p_value) == "p < 0.001"
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [
+        ([], "nothing"),
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (["a", "b", "c"], "a, b and c"),
+    ],
+)
+def test_join_reads_as_a_list_does(items: list[str], text: str) -> None:
+    assert wording.join(items) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (3599.7, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_durations_carry_over(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+def test_counts_points_and_articles() -> None:
+    assert wording.count(1, "epoch") == "1 epoch"
+    assert wording.count(0, "epoch") == "0 epochs"
+    assert wording.count(2000, "image") == "2,000 images"
+    assert wording.points(-0.0125) == "1.25 points"
+    assert wording.article("cat") == "a cat"
+    assert wording.article("airplane") == "an airplane"
+
+
+def test_sentence_is_given_what_it_lacks() -> None:
+    assert wording.sentence("the disk is full") == "The disk is full."
+    assert wording.sentence("Is it?") == "Is it?"
+
+
+@pytest.mark.parametrize("event", EVERY, ids=lambda event: type(event).__name__)
+def test_every_event_has_one_sentence(event: Event) -> None:
+    text = wording.describe_event(event)
+    assert text == wording.sentence(text)
+    assert ". " not in text
+    assert "None" not in text
+    assert event.recipe not in text
+
+
+def test_events_tell_their_figures() -> None:
+    said = {type(event): wording.describe_event(event) for event in EVERY}
+    assert said[StepSummary] == "Step 3: train loss 0.300."
+    assert "Epoch 1 of 1: train loss 0.100, validation accuracy 50.0 %" in said[EpochFinished]
+    assert wording.describe_event(FAILED) == "Ended early: because."
+    resumed = STARTED.model_copy(update={"step": 5})
+    assert wording.describe_event(resumed) == "Continues after step 5 of 8."

@@ -1,0 +1,143 @@
+"""`evaluate`, `predict` and `report`: the commands that read checkpoints."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from trainer.commands.flags import Checkpoints, File, Only, Source, Switch
+from trainer.errors import PictureError
+from trainer.recipe import CLASSES
+
+
+def _read_images(given: list[str]) -> tuple[Path, ...]:
+    if not given:
+        raise ValueError("name a picture")
+    return tuple(map(Path, given))
+
+
+_IMAGES = PrimitiveConstructorSpec[tuple[Path, ...]](
+    nargs="*",
+    metavar="IMAGE [IMAGE ...]",
+    instance_from_str=_read_images,
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: list(map(str, value)),
+)
+
+
+def evaluate(
+    source: Source, checkpoints: Checkpoints = Path("checkpoints"), only: Only = ()
+) -> int:
+    """Recompute the recorded test figures; exit with 1 if one differs.
+
+    Example: python -m trainer evaluate --only adam_full
+    """
+    from trainer import metrics
+    from trainer.checkpoint import list_names, load_checkpoint
+    from trainer.figures import stored_logits
+
+    names = only or list_names(checkpoints)
+    device, data = source.find_device(), source.load()
+    status = 0
+    for name in names:
+        loaded = load_checkpoint(checkpoints, name)
+        recorded = loaded.record.test
+        image_px = loaded.record.recipe.image_px
+        logits = stored_logits(loaded.weights, data.test.images, image_px, device)
+        figures = metrics.measure(logits, data.test.labels)
+        print(
+            f"{name}: test accuracy {figures.accuracy:.2%}, loss {figures.loss:.4f} "
+            f"on {len(data.test):,} images",
+            end="; ",
+        )
+        # The digest tells files apart, not images: PNG and WebP copies must compare equal.
+        same_count = len(data.test) == loaded.record.data.test_count
+        if loaded.record.data.digest != data.digest and not same_count:
+            print(f"recorded {recorded.accuracy:.2%} is of another data set")
+        elif figures.confusion == recorded.confusion:
+            print("equals the recorded figures")
+        else:
+            print(f"DIFFERS from the recorded {recorded.accuracy:.2%}")
+            status = 1
+    return status
+
+
+def predict(
+    images: Annotated[
+        tuple[Path, ...],
+        _IMAGES,
+        tyro.conf.Positional,
+        tyro.conf.arg(help="Pictures.", help_behavior_hint=""),
+    ],
+    checkpoints: Checkpoints = Path("checkpoints"),
+    crop: Literal["centre", "fit"] = "centre",
+    top: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
+    as_json: Annotated[Switch, tyro.conf.arg(name="json")] = False,
+) -> int:
+    """Classify pictures with the four models.
+
+    Example: python -m trainer predict cat.jpg --top 3
+
+    Args:
+        crop: The largest centred square, or the whole picture on white.
+        top: Classes shown.
+        as_json: All ten probabilities as JSON.
+    """
+    import torch
+
+    from trainer.decoding import shared_decoder
+    from trainer.predict import Quartet
+
+    quartet = Quartet(checkpoints)
+    for name, fault in quartet.faults.items():
+        print(f"{name} is left out: {fault}", file=sys.stderr)
+    results: dict[str, Any] = {}
+    status = 0
+    for path in images:
+        try:
+            pixels = shared_decoder().decode(path.read_bytes(), crop)
+        except (PictureError, OSError) as error:
+            print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+            status = 1
+            continue
+        results[str(path)] = {
+            name: dict(zip(CLASSES, logits[0].softmax(dim=0).tolist(), strict=True))
+            for name, logits in quartet.classify(torch.from_numpy(pixels)[None]).logits.items()
+        }
+    if as_json:
+        print(json.dumps(results, indent=1))
+    else:
+        _print_answers(results, top)
+    return status
+
+
+def report(
+    checkpoints: Checkpoints = Path("checkpoints"),
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("docs/report.md"),
+    html: File = None,
+) -> int:
+    """Write the report of a folder of checkpoints.
+
+    Example: python -m trainer report --html report.html
+
+    Args:
+        out: The Markdown file; its figures go into a folder beside it.
+        html: Also as one self-contained page.
+    """
+    from trainer.report import write_report
+
+    write_report(checkpoints, out, html)
+    print(f"wrote {out}" + (f" and {html}" if html else ""))
+    return 0
+
+
+def _print_answers(results: dict[str, dict[str, dict[str, float]]], top: int) -> None:
+    for picture, models in results.items():
+        print(picture)
+        for name, probabilities in models.items():
+            likeliest = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
+            cells = "".join(f"{label:>12} {share:6.1%}" for label, share in likeliest)
+            print(f"  {name:<12}{cells}")

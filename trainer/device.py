@@ -1,0 +1,25 @@
+"""Which of a machine's devices computes."""
+
+import os
+
+import torch
+
+from trainer.errors import TrainingError
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes a GPU where there is one. Of several GPUs each process
+    of torchrun takes its own.
+
+    Raises:
+        TrainingError: this machine has no such device.
+    """
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not mps):
+        raise TrainingError("device_missing", device=name)
+    if name == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(name)
