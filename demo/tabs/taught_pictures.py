@@ -9,7 +9,7 @@ from gradio.utils import get_upload_folder
 
 from demo.jobs.store import create_token
 from demo.tabs.changes import Shown, Values
-from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, read_choice
+from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, name_client, read_choice
 from demo.templates import embed, render
 from demo.uploads import read_own_picture
 from demo.words import finetune as words
@@ -48,7 +48,7 @@ class TaughtPicturesPanel:
         self.clear.click(self.on_clear, {self._owner}, changed, **raw)
         self.drawn.click(self.on_remove, {self._owner}, changed, **raw)
 
-    def on_add(self, values: Values) -> Shown:
+    def on_add(self, values: Values, request: gr.Request) -> Shown:
         """Keeps the chosen pictures with the chosen class; asks for what is not chosen."""
         token = values[self._owner] or create_token()
         files, label = values[self.files] or [], values[self.label]
@@ -57,10 +57,11 @@ class TaughtPicturesPanel:
         if label not in CLASSES:
             return {self._owner: token, **self.show(token, words.NO_CLASS, refused=True)}
         added, known = 0, 0
-        folder = Path(get_upload_folder())
+        folder, client = Path(get_upload_folder()), name_client(request)
         try:
             for file in files:
-                if self._pictures.add(token, label, read_own_picture(file, folder)):
+                picture = read_own_picture(file, folder, client)
+                if self._pictures.add(token, label, picture):
                     added += 1
                 else:
                     known += 1

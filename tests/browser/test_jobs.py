@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, e
 from demo.words.common import LABELS, PLAIN
 from tests.app import RunningApp, running_app
 from tests.browser.conftest import DESKTOP, PHONE, open_app, screenshot
+from tests.jobs import seed_pace
 
 PATIENCE_MS = 90_000
 
@@ -30,6 +31,7 @@ def app(home: Path) -> Iterator[RunningApp]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("QUARTET_DATA", raising=False)
         patch.setenv("QUARTET_HOME", str(home))
+        seed_pace(home, "last_block", 100.0)
         with running_app() as running:
             yield running
 
@@ -161,14 +163,6 @@ def test_stop_keeps_the_model_and_a_second_button_deletes_it(
     expect_job(page, "Stopped")
     expect_job(page, "Its model is kept as it was after step")
     expect(page.locator("#stop-job")).to_be_disabled()
-    # That job would have taken too long, as is known by now: the form says so, and what fits.
-    page.get_by_label("all layers", exact=True).check()
-    page.get_by_label("Epochs", exact=True).fill("150")
-    expect(page.locator("#estimate").get_by_role("alert")).to_contain_text("A job is ended after")
-    page.locator("#fit").click()
-    expect(page.locator("#fit")).to_be_hidden()
-    expect(page.locator("#estimate").get_by_role("status")).to_contain_text("Trains on")
-    assert 0 < int(page.get_by_label("Training images").input_value()) < 1787
     expect(page.locator("#job-result")).to_contain_text("before", timeout=PATIENCE_MS)
     expect(page.locator("#download")).to_be_enabled()
     job = page.locator("#jobs").get_by_role("button", name=re.compile("^job ")).inner_text()
@@ -239,6 +233,25 @@ def test_presets_fill_the_form_and_their_marks_are_true(
     page.get_by_label("Or steps").fill("5")
     expect(rate).not_to_be_checked()
     expect(page.locator("#estimate")).to_contain_text("Trains on 640 images")
+
+
+def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(
+    visitor: BrowserContext, app: RunningApp
+) -> None:
+    page = open_tab(visitor, app)
+    one_more = page.get_by_label("one more epoch")
+    one_more.check()
+    page.get_by_label("the last block and layer").check()
+    expect(one_more).not_to_be_checked()
+    page.get_by_label("Epochs", exact=True).fill("100")
+    expect(page.locator("#estimate").get_by_role("alert")).to_contain_text("A job is ended after")
+    fit = page.locator("#fit")
+    expect(fit).to_contain_text("Take")
+    fitting = re.sub(r"\D", "", fit.inner_text())
+    fit.click()
+    expect(page.get_by_label("Training images")).to_have_value(fitting)
+    expect(fit).to_be_hidden()
+    expect(page.locator("#estimate").get_by_role("status")).to_contain_text("Trains on")
 
 
 def test_impossible_settings_are_said_once_and_nothing_starts(

@@ -24,8 +24,8 @@ from demo.tabs.shared import Shared
 from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB
 from tests.conftest import CHECKPOINTS
+from tests.jobs import seed_pace, write_epochs
 from trainer.declared import setting
-from trainer.events import EpochFinished, Event, EventLog, StepSummary
 from trainer.metrics import Overlap
 from trainer.recipe import JobSettings, describe_setting, join_command
 
@@ -83,7 +83,9 @@ class Page:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The tab over the shipped models; no job ever runs."""
     limits = Limits(running=0, queued_of_owner=1000, queued=1000)
-    jobs = Jobs(tmp_path_factory.mktemp("home"), CHECKPOINTS, limits)
+    home = tmp_path_factory.mktemp("home")
+    seed_pace(home, "last_block", 100.0)
+    jobs = Jobs(home, CHECKPOINTS, limits)
     models = Models(CHECKPOINTS)
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count)
@@ -191,6 +193,26 @@ def test_each_start_fills_the_form_with_its_own_settings(page: Page) -> None:
             assert changes.keys() <= page.tab.form.controls.keys() | set(NOT_ON_FORM)
 
 
+def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(page: Page) -> None:
+    tab = page.tab
+    page.fill(trained="last_block", epochs=10, images=1787)
+    answer = tab.on_form(page.values)
+    assert "about 2 min 59 s" in answer[tab.estimate]
+    assert answer[tab.fit].visible is False
+    page.fill(epochs=100)
+    answer = tab.on_form(page.values)
+    assert "A job is ended after 5 min" in answer[tab.estimate]
+    assert 'role="alert"' in answer[tab.estimate]
+    assert answer[tab.fit].visible is True
+    page.fill(images=answer[tab.fitting])
+    assert 0 < answer[tab.fitting] < 300
+    assert tab.on_form(page.values)[tab.fit].visible is False
+    page.fill(steps=100_000)  # fewer images would not help
+    answer = tab.on_form(page.values)
+    assert 'role="alert"' in answer[tab.estimate]
+    assert answer[tab.fit].visible is False
+
+
 def test_only_what_is_new_is_sent_again() -> None:
     one, two = draw(lambda: (gr.Textbox(), gr.Textbox()))
     built: list[str] = []
@@ -268,17 +290,17 @@ def test_a_job_of_another_is_neither_stopped_nor_deleted_nor_run(page: Page) -> 
 def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> None:
     panel, values = page.tab.panel, page.values
     files = [save_upload(shade) for shade in (10, 20)]
-    assert words.NO_FILES in page.show(panel.on_add(values))[panel.drawn]
+    assert words.NO_FILES in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
     values[panel.files] = files
     assert panel.label.value is None
-    assert words.NO_CLASS in page.show(panel.on_add(values))[panel.drawn]
+    assert words.NO_CLASS in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
     assert values[panel.files] == files
     values[panel.label] = "frog"
-    answer = page.show(panel.on_add(values))
+    answer = page.show(panel.on_add(values, gr.Request()))
     assert "Added 2 pictures as a frog." in answer[panel.drawn]
     assert values[panel.files] is None
     values[panel.files] = files[:1]
-    answer = page.show(panel.on_add(values))
+    answer = page.show(panel.on_add(values, gr.Request()))
     assert "1 was there already." in answer[panel.drawn]
     first, second = values[panel.ids]
     press = gr.EventData(None, {"choice": first})
@@ -297,7 +319,7 @@ def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> N
 def test_a_start_with_pictures_that_are_gone_is_refused(page: Page) -> None:
     panel = page.tab.panel
     page.values |= {panel.files: [save_upload(30)], panel.label: "cat"}
-    page.show(panel.on_add(page.values))
+    page.show(panel.on_add(page.values, gr.Request()))
     page.jobs.pictures.clear(page.token)
     answer = page.start()
     assert 'role="alert"' in answer[page.tab.estimate]
@@ -317,28 +339,6 @@ def test_the_command_offline_is_quoted_as_a_shell_needs_it() -> None:
     command = join_command(JobSettings(start=start, emphasised=("cat", "dog")).arguments())
     arguments = shlex.split(command)
     assert arguments[arguments.index("--start") + 1] == start
-
-
-def write_epochs(path: Path, count: int) -> None:
-    """A job's file of events after so many epochs."""
-    log = EventLog(path)
-    matrix = tuple(tuple(10 for _ in range(10)) for _ in range(10))
-    for epoch in range(1, count + 1):
-        events: list[Event] = [
-            StepSummary(
-                recipe="finetuned", step=epoch, total_steps=count, train_loss=1 / epoch,
-                learning_rate=0.001, images_per_s=100.0, remaining_s=1.0,
-            ),
-            EpochFinished(
-                recipe="finetuned", epoch=epoch, epochs=count, train_loss=0.1, train_accuracy=0.5,
-                validation_loss=0.1, validation_accuracy=epoch / count, test_loss=0.1,
-                test_accuracy=0.5, learning_rate=0.001, train_s=1.0, seconds=1.0,
-                validation_confusion=matrix,
-            ),
-        ]  # fmt: skip
-        for event in events:
-            log(event)
-    log.close()
 
 
 def measure(answer: Shown) -> int:
