@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trainer.containers import Contents, inspect_file
-from trainer.containers.limits import FORMAT_NAMES, FORMATS, MAX_ASPECT, MAX_MEGAPIXELS
+from trainer.containers.limits import FORMATS, MAX_ASPECT, MAX_MEGAPIXELS, not_whole
 from trainer.decoding_child import (
     ANSWER,
     CODES,
@@ -273,14 +273,16 @@ class _Child:
 
 
 def _word(code: str, kind: str) -> PictureError:
-    """The error of a code, with the facts its sentence names."""
-    facts: dict[str, dict[str, Any]] = {
-        "picture_not_whole": {"formats": FORMAT_NAMES},
-        "picture_too_many_pixels": {"most_megapixels": MAX_MEGAPIXELS.get(kind)},
-        "picture_too_long": {"most_aspect": MAX_ASPECT},
-        "picture_too_slow": {"most_s": TIMEOUT_S},
-    }
-    return PictureError(code, **facts.get(code, {}))
+    """The error of a code, for a picture of that format."""
+    errors = (
+        not_whole(),
+        PictureError("picture_too_many_pixels", most_megapixels=MAX_MEGAPIXELS.get(kind)),
+        PictureError("picture_too_long", most_aspect=MAX_ASPECT),
+        PictureError("picture_too_slow", most_s=TIMEOUT_S),
+        PictureError("picture_too_much_memory"),
+        PictureError("picture_no_decoder"),
+    )
+    return next(error for error in errors if error.code == code)
 
 
 @functools.cache

@@ -3,11 +3,11 @@
 import contextlib
 import enum
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
+from time import monotonic
 
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, Backend, Order, Process
@@ -83,10 +83,10 @@ class Runner:
 
     def _watch(self, process: Process) -> Wish | None:
         """Waits for the process; returns why it was asked or made to end, if it was."""
-        deadline = time.monotonic() + self._limits.wall_s + self._backend.waiting_s
+        deadline = monotonic() + self._limits.wall_s + self._backend.waiting_s
         asked: Wish | None = None
         while not process.wait(WATCH_S):
-            wish, now = self._wish(), time.monotonic()
+            wish, now = self._wish(), monotonic()
             if wish in (Wish.DELETE, Wish.CLOSE):
                 return wish
             if process.memory_bytes() > self._limits.memory_bytes:
