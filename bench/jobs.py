@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from demo.tabs.job_view import WATCHED_S
 
 from bench.app import REQUESTS, WARM_UP_REQUESTS, Server, ask_alternately, ask_in_turn, serving
 from bench.tables import describe_run, measured_on, spread
@@ -27,6 +26,7 @@ from demo.interface import CHECKPOINTS
 from demo.jobs.backend import EVENTS
 from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, Job, create_token
+from demo.tabs.job_view import WATCHED_S
 from trainer.events import Event, RunStarted, StepSummary, read_events
 from trainer.recipe import PRESETS, JobSettings
 

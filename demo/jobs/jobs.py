@@ -229,11 +229,15 @@ class Jobs:
                 if ages.of(use, use.ended_s) > DAY_S:
                     self._store.remove_use(use)
             self._store.write_rest()
-        for folder in self._folders.glob("*"):  # of jobs in a store that was set aside
-            if not self._store.has(folder.name) and not self._queue.has_wish(folder.name):
-                sweep_files(folder, limits.kept_s, ages)
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+            lost = [  # of jobs in a store that was set aside
+                folder
+                for folder in self._folders.glob("*")
+                if not (self._store.has(folder.name) or self._queue.has_wish(folder.name))
+            ]
+        for folder in lost:
+            sweep_files(folder, limits.kept_s, ages)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         self.pictures.sweep(ages)
         if self._uploads is not None:
             sweep_files(self._uploads, limits.uploads_kept_s, ages)

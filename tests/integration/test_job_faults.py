@@ -14,11 +14,11 @@ from PIL import Image
 
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, NAME, OWN, Order
+from demo.jobs.failures import find_code, hide_paths
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.local import LocalBackend, ProcessGroup
 from demo.jobs.refusal import Refused
-from demo.jobs.runner import find_code, hide_paths
 from demo.jobs.store import DONE, ENDED, FAILED, RUNNING, create_token
 from tests.conftest import CHECKPOINTS
 from tests.integration.test_jobs import (
