@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from demo.faults import explain
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import Jobs
@@ -61,7 +62,7 @@ class GuardedBlocks(gr.Blocks):
             processed: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
             return processed
         except InvalidPathError as error:
-            raise refuse(words.explain(PictureError("picture_not_uploaded"))) from error
+            raise refuse(explain(PictureError("picture_not_uploaded"))) from error
 
 
 class NoForeignFiles:

@@ -124,14 +124,7 @@ class Trainer:
                 record = self._save_checkpoint(run, model, before)
                 run.clock.tick()
         except Exception as error:
-            on_event(
-                RunFailed(
-                    recipe=recipe.name,
-                    reason=str(error),
-                    code=getattr(error, "code", None),
-                    step=run.step if run else 0,
-                )
-            )
+            on_event(RunFailed.tell(recipe.name, error, run.step if run else 0))
             raise
         on_event(
             RunFinished(

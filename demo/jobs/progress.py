@@ -136,8 +136,7 @@ class Reader:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, RunFailed):
-            reason = word_failure(event.code, event.reason)
-            event = self._failure = event.model_copy(update={"reason": reason})
+            event = self._failure = event.model_copy(update={"reason": word_failure(event)})
         self._last.append(event)
         if isinstance(event, StepSummary):
             self._summary = event

@@ -8,9 +8,10 @@ from pathlib import Path
 from signal import SIGKILL
 from time import monotonic
 
+from demo.faults import explain
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, Backend, Order, Process
-from demo.jobs.failures import find_code, word_failure
+from demo.jobs.failures import hide_paths
 from demo.jobs.limits import Limits
 from demo.jobs.progress import Reader
 from demo.jobs.store import DONE, FAILED, STOPPED, TIMED_OUT
@@ -117,7 +118,7 @@ class Runner:
         try:
             origin = load_checkpoint(self._order.folder, NAME).record.origin
         except QuartetError as error:
-            return Verdict(FAILED, word_failure(error.code, str(error)))
+            return Verdict(FAILED, explain(error))
         if origin is None or not origin.ended_early:
             return Verdict(DONE)
         if wish is Wish.CLOSE:
@@ -150,6 +151,5 @@ def find_reason(folder: Path, status: int) -> str:
     with contextlib.suppress(OSError):
         for line in (folder / LOG).read_text(errors="replace").splitlines():
             if line.startswith("error: "):
-                sentence = line.removeprefix("error: ")
-                return word_failure(find_code(sentence), sentence)
+                return hide_paths(line.removeprefix("error: "))
     return words.describe_status(status)

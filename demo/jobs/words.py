@@ -28,21 +28,6 @@ REFUSALS = {
 }
 """Code of a `Refused` to its sentence, a format string over the facts."""
 
-FAILURES = {
-    "batch_too_large": (
-        "Each step takes more images than there are to train on: take a smaller batch size, or "
-        "more images."
-    ),
-    "own_not_a_picture": "One of your pictures cannot be read: take it out, and start again.",
-    "own_none": "Your pictures did not reach the job: start it again.",
-    "own_too_many": "There are more pictures of yours than can be taught: take some out.",
-    "data_no_folder": "The training images are not on this server: tell whoever runs this app.",
-    "data_not_fetched": "The training images could not be fetched: try again later.",
-    "data_no_files": "The training images are not on this server: tell whoever runs this app.",
-    "data_shard_damaged": "The training images are damaged here: tell whoever runs this app.",
-}
-"""Code of a fault that ended a job to its sentence, where the terminal's would not do."""
-
 RESTARTED = "The app was restarted while the job ran: start it again."
 RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
 OTHER_VERSION = "Another version of this app stored the job, and this one cannot read it."

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from demo import plots
+from demo.faults import explain
 from demo.models import recorded_answers
 from demo.tabs.shared import (
     ON_CHOICE,
@@ -22,7 +23,7 @@ from demo.tabs.shared import (
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import accuracy as words
-from demo.words.common import LABELS, RIGHT, WRONG, explain
+from demo.words.common import LABELS, RIGHT, WRONG
 from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES

@@ -11,6 +11,7 @@ from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
+from demo.faults import explain
 from demo.gallery import list_examples
 from demo.jobs.backend import NAME
 from demo.jobs.refusal import Refused
@@ -28,7 +29,7 @@ from demo.tabs.shared import (
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels, to_image
 from demo.words import compare as words
-from demo.words.common import LABELS, RIGHT, WRONG, explain, start_label
+from demo.words.common import LABELS, RIGHT, WRONG, start_label
 from trainer.errors import CheckpointError, PictureError
 from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS

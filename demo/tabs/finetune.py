@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
+from demo.faults import explain
 from demo.jobs.backend import OWN
 from demo.jobs.store import Job, create_token
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
@@ -16,7 +17,7 @@ from demo.tabs.starts import Starts, write_fill, write_go_on
 from demo.tabs.taught_pictures import TaughtPicturesPanel
 from demo.templates import render
 from demo.words import finetune as words
-from demo.words.common import FINETUNE_TAB, explain
+from demo.words.common import FINETUNE_TAB
 from trainer.data import count_sample_training
 from trainer.errors import QuartetError
 from trainer.recipe import JobSettings

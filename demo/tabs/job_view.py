@@ -12,6 +12,7 @@ from gradio.processing_utils import save_file_to_cache
 
 from demo import plots
 from demo.comparison import compare_with_start
+from demo.faults import explain
 from demo.jobs.backend import NAME
 from demo.jobs.progress import Progress
 from demo.jobs.store import DONE, Job
@@ -21,7 +22,6 @@ from demo.tabs.jobs_table import draw_jobs
 from demo.tabs.shared import ON_CHOICE, Shared, create_html
 from demo.templates import render
 from demo.words import finetune as words
-from demo.words.common import explain
 from trainer.checkpoint import load_record
 from trainer.errors import CheckpointError
 from trainer.files import write_file

@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from demo.faults import explain
 from demo.jobs.store import create_token
 from demo.tabs.changes import Shown, Values, read_token
 from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, name_client, read_choice
 from demo.templates import embed, render
 from demo.uploads import read_own_picture
 from demo.words import finetune as words
-from demo.words.common import explain
 from trainer.errors import QuartetError
 from trainer.recipe import CLASSES
 from trainer.wording import article

@@ -1,7 +1,6 @@
 """What jobs survive that befalls the app around them: its disk, its store, its backend."""
 
 import math
-import re
 import resource
 import sqlite3
 import threading
@@ -14,7 +13,7 @@ from PIL import Image
 
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, NAME, OWN, Order
-from demo.jobs.failures import find_code, hide_paths
+from demo.jobs.failures import hide_paths
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.local import LocalBackend, ProcessGroup
@@ -32,7 +31,6 @@ from tests.integration.test_jobs import (
 )
 from tests.pictures import encode
 from trainer.checkpoint import load_checkpoint
-from trainer.errors import SENTENCES, QuartetError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -304,11 +302,3 @@ def test_deleted_jobs_are_paid_for_too(tmp_path: Path) -> None:
 )
 def test_paths_are_no_part_of_a_reason(said: str, shown: str) -> None:
     assert hide_paths(said) == shown
-
-
-@pytest.mark.parametrize("code", ["batch_too_large", "data_no_folder", "loss_not_finite"])
-def test_sentence_of_a_fault_is_known_again(code: str) -> None:
-    facts = re.findall(r"\{(\w+)", SENTENCES[code])
-    error = QuartetError(code, **{name: 7 if name in ("learning_rate",) else "7" for name in facts})
-    assert find_code(str(error)) == code
-    assert find_code("No space left on device (/x): free some space.") is None

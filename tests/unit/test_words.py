@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from demo import faults
 from demo.jobs.limits import Limits
 from demo.words import about, accuracy, common, compare
 from tests.conftest import CHECKPOINTS
@@ -131,14 +132,14 @@ def test_no_error_shows_a_visitor_what_is_behind_the_screen(code: str, setting: 
     template = errors.SENTENCES[code]
     fields = {field for _, field, _, _ in string.Formatter().parse(template) if field}
     facts = {**dict.fromkeys(fields, 7), **FACTS, "setting": setting}
-    said = common.explain(QuartetError(code, **facts))
+    said = faults.explain(QuartetError(code, **facts))
     assert not NOT_FOR_VISITORS.search(said), said
     assert said.endswith(".")
     assert said[0].isupper()
 
 
 def test_visitors_own_sentences_are_of_errors_that_exist() -> None:
-    assert common.SENTENCES.keys() <= errors.SENTENCES.keys()
+    assert faults.SENTENCES.keys() <= errors.SENTENCES.keys()
 
 
 @pytest.mark.parametrize(
@@ -154,4 +155,4 @@ def test_visitors_own_sentences_are_of_errors_that_exist() -> None:
 def test_wrong_setting_is_told_by_its_label(name: str, value: Any, said: str) -> None:
     with pytest.raises(SettingError) as error:
         JobSettings(**{name: value})
-    assert common.explain(error.value) == said
+    assert faults.explain(error.value) == said
