@@ -118,8 +118,8 @@ def finetune(
         raise TrainingError("finetuned_exists", folder=out, name=name)
     given = JobSettings(**settings)
     given.recipe(name)  # what is wrong in itself is said before torch is imported
-    with stop_on_signals() as stop, _listening(out, "a fine-tuning run", [name]) as (on_event, _):
-        with _telling_failure(name, on_event):
+    with stop_on_signals() as stop:
+        with _telling_failure(out, name):
             from trainer.engine import Placement, Trainer
             from trainer.finetune import load_start, read_own_pictures, settings_like_start
 
@@ -140,7 +140,9 @@ def finetune(
                 keep_stopped=True,
             )
             origin = _describe_origin(job.changed(start=start.name), start.sha256, pictures)
-        Trainer(data, start, placement, splits, origin).fit(recipe, on_event, stop)
+        trainer = Trainer(data, start, placement, splits, origin)
+        with _listening(out, "a fine-tuning run", [name]) as (on_event, _):
+            trainer.fit(recipe, on_event, stop)
     print(f"{out / name}.safetensors is written")
     return 0
 
@@ -172,12 +174,15 @@ def _listening(
 
 
 @contextlib.contextmanager
-def _telling_failure(name: str, on_event: OnEvent) -> Iterator[None]:
-    """Says why a run did not begin, as the engine does of one that has."""
+def _telling_failure(folder: Path, name: str) -> Iterator[None]:
+    """Says in a folder that is there why its run did not begin, as the engine does of one that has;
+    whoever made the folder waits for that."""
     try:
         yield
     except Exception as error:
-        on_event(RunFailed.tell(name, error, step=0))
+        if folder.is_dir():
+            with contextlib.closing(EventLog(folder / "events.jsonl")) as log:
+                log(RunFailed.tell(name, error, step=0))
         raise
 
 
