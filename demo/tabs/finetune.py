@@ -294,10 +294,12 @@ class FinetuneTab:
         """What the form shows.
 
         Raises:
-            SettingError: something of it is wrong.
+            QuartetError: something of it is wrong.
         """
         given = self.form.read(values)
-        return self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
+        settings = self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
+        self._jobs.check(settings, len(self._read_ids(values)))
+        return settings
 
     def _read_ids(self, values: Values) -> list[str]:
         """Of the pictures that the page shows."""
