@@ -40,6 +40,8 @@ from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES, JobSettings, join_comma
 
 EARLIER = "job:"
 """Before the id of an earlier job that another starts from."""
+LEAST_IMAGES = 2
+"""To train on: what BatchNorm needs of a batch."""
 HOLDER = "another Quartet app"
 
 
@@ -95,6 +97,7 @@ class Jobs:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
                 not theirs to take. Then nothing is queued and nothing left.
         """
+        self.check(settings, len(pictures))
         taught = self._find_pictures(token, pictures)
         job_id = create_id()
         fresh, folder = self._new / job_id, self._folders / job_id
@@ -117,6 +120,18 @@ class Jobs:
             raise Refused("not_stored", reason=give_reason(error)) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+    def check(self, settings: JobSettings, pictures: int) -> None:
+        """Looks whether there is enough to train on.
+
+        Args:
+            pictures: of one's own.
+
+        Raises:
+            Refused: there is not.
+        """
+        if settings.images + pictures * settings.own_repeats < LEAST_IMAGES:
+            raise Refused("too_few_images", setting="images", least=LEAST_IMAGES)
 
     def prepare(self) -> None:
         """Makes the next start quick."""

@@ -6,6 +6,7 @@ REFUSALS = {
         "You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
     ),
     "budget": "Today's time for jobs is used up: try again tomorrow.",
+    "too_few_images": ("Training images: give {least} or more, or teach it pictures of your own."),
     "no_such_start": ("Choose another start: that job is not yours, has no model, or was deleted."),
     "not_stored": (
         "The job could not be stored ({reason}): tell whoever runs this app, and try again."

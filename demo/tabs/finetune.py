@@ -186,7 +186,7 @@ class FinetuneTab:
             settings = self._read_settings(values, token)
             job = self._jobs.start(settings, token, self._read_ids(values))
         except QuartetError as error:
-            return {self.estimate: draw_estimate(explain(error), wrong=True)}
+            return {self.estimate: draw_error(error)}
         held = {**values, self._owner: token}
         return {self._owner: token, **self._look(held, shown=job.id, asked="")}
 
@@ -239,7 +239,7 @@ class FinetuneTab:
         try:
             settings = self._read_settings(values, read_token(values, self._owner))
         except QuartetError as error:
-            return {self.estimate: draw_estimate(explain(error), wrong=True), self.fit: hidden}
+            return {self.estimate: draw_error(error), self.fit: hidden}
         pictures = len(self._read_ids(values))
         estimate = self._jobs.estimate(settings, self._at_hand, pictures)
         said = words.describe_estimate(estimate.seen, estimate.seconds)
@@ -295,10 +295,12 @@ class FinetuneTab:
         """What the form shows.
 
         Raises:
-            SettingError: something of it is wrong.
+            QuartetError: something of it is wrong.
         """
         given = self.form.read(values)
-        return self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
+        settings = self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
+        self._jobs.check(settings, len(self._read_ids(values)))
+        return settings
 
     def _read_ids(self, values: Values) -> list[str]:
         """Of the pictures that the page shows."""
@@ -317,6 +319,17 @@ class FinetuneTab:
         ]
 
 
-def draw_estimate(said: str, wrong: bool = False) -> str:
-    """The sentence above Start."""
-    return render("estimate.html", said=said, wrong=wrong)
+def draw_estimate(said: str, wrong: bool = False, setting: str = "") -> str:
+    """The sentence above Start.
+
+    Args:
+        setting: the one that is wrong; its field is marked.
+    """
+    return render("estimate.html", said=said, wrong=wrong, setting=setting)
+
+
+def draw_error(error: QuartetError) -> str:
+    """Why nothing can start with what the form holds."""
+    setting = error.facts.get("setting", "")
+    known = setting if setting in JobSettings.model_fields else ""
+    return draw_estimate(explain(error), wrong=True, setting=known)

@@ -263,6 +263,7 @@ def test_impossible_settings_are_said_once_and_nothing_starts(
         ("Learning rate", ("-1", ""), "Learning rate: give a number above 0"),
         ("Epochs", ("1.5", "0", ""), "Epochs: give a whole number"),
         ("Training images", ("-3",), "Training images: give a whole number"),
+        ("Training images", ("0",), "Training images: give 2 or more"),
         ("Or steps", ("-3",), "Or steps: give a whole number"),
     ):
         field = page.get_by_label(label, exact=True)
