@@ -160,8 +160,9 @@ class JobView:
         try:
             card = folder / "README.md"
             if not card.exists():
-                text = words.describe_model_card(load_record(folder, NAME))
-                write_file(card, text.encode())
+                record = load_record(folder, NAME)
+                start = job.settings.start if job.settings else record.name
+                write_file(card, words.describe_model_card(record, start).encode())
             cache = self.download.GRADIO_CACHE
             return copy_once(folder / f"{NAME}.safetensors", cache), copy_once(card, cache)
         except (OSError, CheckpointError):

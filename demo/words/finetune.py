@@ -189,7 +189,7 @@ def describe_changed(images: int, shown: int, to_right: bool) -> str:
     return f"{change}: {images:,}, of which {shown:,} shown."
 
 
-def describe_setting_value(settings: JobSettings, name: str) -> tuple[str, str]:
+def _describe_setting(settings: JobSettings, name: str) -> tuple[str, str]:
     """A setting's label and its value as people read it."""
     declared, value = describe_setting(type(settings), name), getattr(settings, name)
     if name == "start":
@@ -203,10 +203,20 @@ def describe_setting_value(settings: JobSettings, name: str) -> tuple[str, str]:
     )
 
 
-def describe_model_card(record: Record) -> str:
-    """A job's model card, in Markdown with the Hub's front-matter."""
+def describe_model_card(record: Record, start: str) -> str:
+    """A job's model card, in Markdown with the Hub's front-matter.
+
+    Args:
+        start: what the job began with, as its visitor chose it; of an earlier job the record knows
+            only its checkpoint's name, which all jobs share.
+    """
     assert record.origin is not None
-    settings, tested = record.origin.settings, record.data.test_count
+    settings, own = record.origin.settings.changed(start=start), record.origin.own_pictures
+    trained, tested = record.data.train_count, record.data.test_count
+    taught = ""
+    if own is not None:
+        trained -= own.count * settings.own_repeats
+        taught = f" and {count(own.count, 'picture')} of its owner's"
     card = ModelCardData(
         model_name=record.name,
         license="apache-2.0",
@@ -223,7 +233,7 @@ def describe_model_card(record: Record) -> str:
             )
         ],
     )
-    rows = (describe_setting_value(settings, name) for name in type(settings).model_fields)
+    rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
 {card.to_yaml()}
@@ -232,9 +242,9 @@ def describe_model_card(record: Record) -> str:
 # {record.name}
 
 A torchvision ResNet-18 with ten outputs ({", ".join(record.classes)}),
-fine-tuned by Quartet from `{record.origin.start}` on {record.data.train_count:,} images of
-{record.data.name}. Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean},
-standard deviation {record.std}.
+fine-tuned by Quartet on {count(trained, "image")} of {record.data.name}{taught}.
+Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean}, standard deviation
+{record.std}.
 Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.
 
 | setting | value |
