@@ -64,6 +64,8 @@ class Backend(Protocol):
 
     place: str
     """Where jobs run, in words: `on this server`."""
+    leaves: str
+    """What of a deleted job stays there, in a sentence, or nothing."""
     full_data: bool
     """True where jobs train on the full data set, False where on the embedded sample."""
     threads: int | None

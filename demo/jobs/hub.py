@@ -73,6 +73,7 @@ class HubSettings:
 class HubBackend:
     """Starts jobs on Hugging Face Jobs."""
 
+    leaves: str = words.LEFT_ON_HUB
     full_data = True
     threads: int | None = None
     waiting_s = 900.0

@@ -84,6 +84,7 @@ class LocalBackend:
     """
 
     place: str = words.ON_THIS_SERVER
+    leaves = ""
     waiting_s = 0.0
     saving_s = 30.0
     seconds_a_day: float = math.inf

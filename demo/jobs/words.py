@@ -32,11 +32,14 @@ REFUSALS = {
 RESTARTED = "The app was restarted while the job ran: start it again."
 RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
 OTHER_VERSION = "Another version of this app stored the job, and this one cannot read it."
-NOT_STARTED = "The job could not be started: tell whoever runs this app, and try again."
 KILLED = "The job was killed by the system, perhaps for want of memory."
 NOT_SAVED = "It was stopped before its model could be saved."
 
 ON_THIS_SERVER = "on this server"
+LEFT_ON_HUB = (
+    "Copies of a job's pictures and of its model also lie in a private repository on Hugging Face, "
+    "until whoever runs this app deletes them there."
+)
 
 
 def describe_not_started(reason: str) -> str:

@@ -114,7 +114,11 @@ class JobView:
                 bool(job and asked == job.id),
                 lambda: gr.Column(visible=bool(job and asked == job.id)),
             ),
-            Part(self.asking, key and key[0], lambda: words.ask_delete(job.id) if job else ""),
+            Part(
+                self.asking,
+                key and key[0],
+                lambda: words.ask_delete(job.id, self._jobs.backend.leaves) if job else "",
+            ),
             Part(self.loss, progress.train_loss, lambda: frame_loss(progress)),
             Part(self.accuracy, progress.accuracy, lambda: frame_accuracy(progress)),
             Part(self.timer, on, lambda: gr.Timer(value=WATCHED_S if on else IDLE_S, active=True)),

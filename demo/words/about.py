@@ -133,8 +133,13 @@ Tiny Images*, technical report, University of Toronto, 2009. The example picture
 """
 
 
-def describe_keeping(limits: Limits) -> str:
-    """What is kept of a visitor, and how long, by the ages that the sweeper goes by. Markdown."""
+def describe_keeping(limits: Limits, leaves: str = "") -> str:
+    """What is kept of a visitor, and how long, by the ages that the sweeper goes by. Markdown.
+
+    Args:
+        leaves: what stays of jobs beyond the sweeper's reach, in a sentence.
+    """
+    beyond = f"- {leaves}\n" if leaves else ""
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.
@@ -142,7 +147,7 @@ def describe_keeping(limits: Limits) -> str:
   {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is deleted
   with them {describe_age(limits.kept_s)} after its end, or when you delete it.
 - What is due is deleted every {describe_age(limits.sweep_every_s)}.
-
+{beyond}
 """
 
 

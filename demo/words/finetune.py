@@ -115,8 +115,14 @@ def describe_kept(last: StepSummary | None) -> str:
     return f"Its model is kept as it was after step {last.step:,} of {last.total_steps:,}."
 
 
-def ask_delete(job_id: str) -> str:
-    return f"Delete {describe_job(job_id)} with its model, its figures and its log, for good?"
+def ask_delete(job_id: str, leaves: str) -> str:
+    """Whether a job is to be deleted.
+
+    Args:
+        leaves: what of it stays elsewhere, in a sentence, or nothing.
+    """
+    asked = f"Delete {describe_job(job_id)} with its model, its figures and its log, for good?"
+    return f"{asked} {leaves}".strip()
 
 
 def describe_confusions(epochs: int, shown: int) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from demo import faults
+from demo.jobs.hub import HubBackend
 from demo.jobs.jobs import EARLIER
 from demo.jobs.limits import Limits
+from demo.jobs.local import LocalBackend
 from demo.words import about, accuracy, common, compare, finetune
 from tests.conftest import CHECKPOINTS
 from tests.records import build_origin, build_record
@@ -117,6 +119,14 @@ def test_promise_of_deletion_follows_the_sweeper() -> None:
     assert "2 hours" in said
     assert "24 hours" not in said
     assert "an hour after it arrived" in about.describe_keeping(Limits(uploads_kept_s=3600.0))
+
+
+def test_what_jobs_leave_elsewhere_is_said() -> None:
+    left = HubBackend.leaves
+    assert "Hugging Face" in left
+    assert f"\n- {left}\n\n" in about.describe_keeping(Limits(), left)
+    assert finetune.ask_delete("0123456789abcdef", left).endswith(f"for good? {left}")
+    assert finetune.ask_delete("0123456789abcdef", LocalBackend.leaves).endswith("for good?")
 
 
 @pytest.mark.parametrize(
