@@ -1,5 +1,7 @@
 """What a visitor, or whoever runs the app, reads about jobs."""
 
+from trainer.wording import duration
+
 REFUSALS = {
     "queue_full": "Too many jobs are waiting: try again in a few minutes.",
     "own_cap": (
@@ -30,7 +32,7 @@ REFUSALS = {
 """Code of a `Refused` to its sentence, a format string over the facts."""
 
 RESTARTED = "The app was restarted while the job ran: start it again."
-RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
+RESTARTED_KEPT = "The app was restarted while the job ran."
 OTHER_VERSION = "Another version of this app stored the job, and this one cannot read it."
 KILLED = "The job was killed by the system, perhaps for want of memory."
 NOT_SAVED = "It was stopped before its model could be saved."
@@ -47,14 +49,11 @@ def describe_not_started(reason: str) -> str:
 
 
 def describe_timeout(wall_s: float) -> str:
-    return f"The job took longer than {wall_s:g} s: choose fewer images or epochs."
+    return f"The job took longer than {duration(wall_s)}: choose fewer images or epochs."
 
 
 def describe_timeout_kept(wall_s: float) -> str:
-    return (
-        f"The job would have taken longer than {wall_s:g} s, so it ended early: its model is as "
-        f"it was then."
-    )
+    return f"The job would have taken longer than {duration(wall_s)}, so it ended early."
 
 
 def describe_memory_cap(memory_bytes: int) -> str:
