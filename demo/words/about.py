@@ -9,7 +9,7 @@ from demo.words.common import LABELS
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.recipe import Recipe, describe_setting
 from trainer.record import Record
-from trainer.wording import count, join
+from trainer.wording import count, join, percent
 
 RECIPES = "The recipes"
 MODEL = "model"
@@ -119,9 +119,9 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 ## Limits
 
 - The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
-- Where half of them or more find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of
-  CIFAR-10's validation images (the energy score of Liu et al., 2020), the screen says so. It is a
-  hint: many strange pictures pass, and some good ones do not.
+- Where half of them or more find less evidence for any class than in
+  {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
+  2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
 - The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
   calibration error in the Accuracy tab.
 """

@@ -41,7 +41,10 @@ JOB_COLUMNS = {
 }
 JOB_LINK = "Link to this job, for another device"
 CHANGE_COLUMNS = ("class", "before", "after", "change")
-CHANGE_HINT = "After minus before, in points of the true class. Blue: more; orange: less."
+CHANGE_HINT = (
+    "After minus before, in percentage points of the true class. Blue: said more often than "
+    "before; orange: less often."
+)
 COMMAND = "The same offline"
 DOWNLOAD, DOWNLOAD_CARD = "Download the model", "Its model card"
 AGAIN, GO_ON = "Run it again", "Go on from here"
@@ -71,11 +74,10 @@ def describe_length(epochs: int, steps: int | None) -> str:
 
 def describe_estimate(seen: int, seconds: float | None) -> str:
     """About how long a job takes that trains on `seen` images, repeats counted."""
+    said = f"Trains on {count(seen, 'image')}, each counted as often as it is shown"
     if seconds is None:
-        return f"Trains on {count(seen, 'image')}. No such job was measured on this server yet."
-    return (
-        f"Trains on {count(seen, 'image')}: about {duration(max(1, seconds))}, measuring included."
-    )
+        return f"{said}. How long that takes is not known: no such job has run here yet."
+    return f"{said}: about {duration(max(1, seconds))}, measuring included."
 
 
 def describe_too_long(wall_s: float, fitting: int | None) -> str:
