@@ -1,5 +1,6 @@
 """What a visitor, or whoever runs the app, reads about jobs."""
 
+from demo.faults import SENTENCES
 from trainer.wording import duration
 
 REFUSALS = {
@@ -18,7 +19,7 @@ REFUSALS = {
         "A picture you taught is no longer here, so nothing was started: add it again, or start "
         "without it."
     ),
-    "own_full": "At most {most} pictures can be taught: take some out.",
+    "own_full": SENTENCES["own_too_many"],
     "pictures_full": "Too many pictures wait here for jobs: try again tomorrow.",
     "picture_not_stored": (
         "The picture could not be stored ({reason}): tell whoever runs this app, and try again."

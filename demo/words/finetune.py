@@ -26,8 +26,7 @@ PRESETS = {
     "rate": "what if the learning rate were ten times higher",
     "teach": "teach it my pictures",
 }
-TRAIN_LOSS, STEP = "Train loss", "Step"
-VALIDATION_ACCURACY, EPOCH = "Validation accuracy, %", "Epoch"
+STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",
