@@ -6,6 +6,10 @@ from typing import Protocol
 
 from trainer.recipe import JobSettings
 
+ROOT = Path(__file__).parents[2]
+"""The repository."""
+SHIPPED = ROOT / "checkpoints"
+"""The four models that it comes with."""
 NAME = "finetuned"
 """Of the checkpoint a job writes."""
 EVENTS, LOG = "events.jsonl", "log.txt"
