@@ -38,6 +38,11 @@ OTHER_VERSION = "Another version of this app stored the job, and this one cannot
 KILLED = "The job was killed by the system, perhaps for want of memory."
 NOT_SAVED = "It was stopped before its model could be saved."
 
+FAULT_OF_OURS = (
+    "The app met a fault of its own: start the job again, and tell whoever runs this app if that "
+    "does not help."
+)
+
 ON_THIS_SERVER = "on this server"
 LEFT_ON_HUB = (
     "Copies of a job's pictures and of its model also lie in a private repository on Hugging Face, "
@@ -93,7 +98,3 @@ def describe_no_store(reason: str) -> str:
 
 def describe_unwritten(reason: str) -> str:
     return f"The list of jobs cannot be written now ({reason}); it will be tried again."
-
-
-def describe_worker_fault(kind: str) -> str:
-    return f"The app met a fault of its own ({kind}): start the job again."
