@@ -145,7 +145,7 @@ class QuartetError(Exception):
         return SENTENCES[self.code].format(**self.facts)
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self.code, self.facts)
+        return restore_error, (self.code, self.facts, type(self))
 
 
 class SettingError(QuartetError):
@@ -172,6 +172,8 @@ class TrainingError(QuartetError):
     """A run could not start, or stopped by a fault."""
 
 
-def _rebuild(kind: type[QuartetError], code: str, facts: dict[str, Any]) -> QuartetError:
-    """Unpickles an error that crossed from a child process."""
+def restore_error(
+    code: str, facts: dict[str, Any], kind: type[QuartetError] = QuartetError
+) -> QuartetError:
+    """An error as it was told elsewhere: in another process, or in a run's events."""
     return kind(code, **facts)
