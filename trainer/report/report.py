@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from trainer import checkpoint
 from trainer.checkpoint import Predictions
+from trainer.declared import describe_setting
 from trainer.events import ResourceSample, RunStarted, read_events
 from trainer.files import write_file
 from trainer.metrics import measure_overlap
-from trainer.recipe import CLASSES, NATIVE_PX, Recipe, describe_setting
+from trainer.recipe import CLASSES, NATIVE_PX, Recipe
 from trainer.record import Hardware, Record, Records
 from trainer.reference import load_reference, reference_accuracy
 from trainer.report import plots
