@@ -28,8 +28,8 @@ from demo.tabs.finetune import FinetuneTab
 from demo.tabs.shared import Shared, create_html, refuse
 from demo.templates import render
 from demo.words import common as words
+from trainer.containers.limits import MAX_BYTES
 from trainer.errors import PictureError, QuartetError
-from trainer.picture import MAX_BYTES
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 HOME = Path(__file__).parent.parent / "runs" / "home"

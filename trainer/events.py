@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from trainer.errors import QuartetError, SettingError, restore_error
+from trainer.errors import QuartetError, SettingError
 from trainer.recipe import Recipe
 from trainer.record import Epoch, Hardware, Matrix, Part
 
@@ -128,12 +128,7 @@ class RunFailed(Event):
     @property
     def error(self) -> QuartetError | None:
         """The `QuartetError` it was, where it was one."""
-        error = restore_error(self.code or "", self.facts)
-        try:
-            str(error)
-        except KeyError:  # none of ours, or of a version that told fewer facts
-            return None
-        return error
+        return QuartetError.restore(self.code, self.facts)
 
 
 OnEvent = Callable[[Event], None]
