@@ -1,8 +1,8 @@
 """What a visitor reads of an error: the trainer's sentences are for a terminal."""
 
-from trainer.declared import Declared
+from trainer.declared import Declared, describe_setting
 from trainer.errors import QuartetError
-from trainer.recipe import JobSettings, Settings, describe_setting
+from trainer.recipe import JobSettings, Settings
 from trainer.wording import sentence
 
 _TELL = "tell whoever runs this app"

@@ -29,8 +29,8 @@ from demo.tabs.finetune import FinetuneTab
 from demo.tabs.shared import Shared, create_html, refuse
 from demo.templates import render
 from demo.words import common as words
+from trainer.containers.limits import MAX_BYTES
 from trainer.errors import PictureError, QuartetError
-from trainer.picture import MAX_BYTES
 
 HOME = ROOT / "runs" / "home"
 """Where jobs and their files are kept, unless `QUARTET_HOME` says otherwise."""

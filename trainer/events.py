@@ -128,12 +128,7 @@ class RunFailed(Event):
     @property
     def error(self) -> QuartetError | None:
         """The `QuartetError` it was, where it was one."""
-        error = QuartetError(self.code or "", **self.facts)
-        try:
-            str(error)
-        except KeyError:  # none of ours, or of a version that told fewer facts
-            return None
-        return error
+        return QuartetError.restore(self.code, self.facts)
 
 
 OnEvent = Callable[[Event], None]

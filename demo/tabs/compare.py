@@ -31,10 +31,11 @@ from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels, to_image
 from demo.words import compare as words
 from demo.words.common import LABELS, RIGHT, WRONG, start_label
+from trainer.containers.limits import LIMITS
 from trainer.errors import CheckpointError, PictureError
 from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS
-from trainer.picture import LIMITS, Crop
+from trainer.picture import Crop
 from trainer.recipe import CLASSES
 from trainer.wording import percent
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 import gradio as gr
 from gradio.blocks import Block
 
-from trainer.declared import Declared
-from trainer.recipe import Settings, describe_setting
+from trainer.declared import Declared, describe_setting
+from trainer.recipe import Settings
 
 Control = gr.Number | gr.Radio | gr.Dropdown | gr.Checkbox | gr.CheckboxGroup
 NUMBERS = {"whole": 1, "number": 0.001}

@@ -6,7 +6,8 @@ from demo.jobs.store import Job
 from demo.templates import render
 from demo.words import finetune as words
 from demo.words.common import describe_job, start_label
-from trainer.recipe import JobSettings, describe_setting
+from trainer.declared import describe_setting
+from trainer.recipe import JobSettings
 from trainer.wording import percent
 
 BEST_FIRST = "-accuracy"

@@ -6,8 +6,9 @@ from typing import Any
 
 from demo.jobs.limits import Limits
 from demo.words.common import LABELS
+from trainer.declared import describe_setting
 from trainer.metrics import ACCEPTED_FRACTION
-from trainer.recipe import Recipe, describe_setting
+from trainer.recipe import Recipe
 from trainer.record import Record
 from trainer.wording import count, join, percent
 

@@ -3,9 +3,10 @@
 from huggingface_hub import EvalResult, ModelCardData
 
 from demo.words.common import describe_job, start_label
+from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
-from trainer.recipe import OWN_REPEATS, JobSettings, describe_setting
+from trainer.recipe import OWN_REPEATS, JobSettings
 from trainer.record import Record
 from trainer.wording import article, count, duration, join, p_value, percent
 

@@ -25,9 +25,9 @@ from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB
 from tests.conftest import CHECKPOINTS
 from tests.jobs import seed_pace, write_epochs
-from trainer.declared import setting
+from trainer.declared import describe_setting, setting
 from trainer.metrics import Overlap
-from trainer.recipe import JobSettings, describe_setting, join_command
+from trainer.recipe import JobSettings, join_command
 
 T = TypeVar("T")
 

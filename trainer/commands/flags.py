@@ -15,8 +15,8 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from trainer.declared import Declared
-from trainer.recipe import RECIPE_NAMES, JobSettings, Recipe, Settings, describe_setting
+from trainer.declared import Declared, describe_setting
+from trainer.recipe import RECIPE_NAMES, JobSettings, Recipe, Settings
 from trainer.wording import sentence
 
 if TYPE_CHECKING:
