@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo.faults import explain
 from demo.gallery import EXAMPLES_DIR, Gallery
+from demo.jobs.backend import ROOT, SHIPPED
 from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
@@ -31,8 +32,7 @@ from demo.words import common as words
 from trainer.containers.limits import MAX_BYTES
 from trainer.errors import PictureError, QuartetError
 
-CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
-HOME = Path(__file__).parent.parent / "runs" / "home"
+HOME = ROOT / "runs" / "home"
 """Where jobs and their files are kept, unless `QUARTET_HOME` says otherwise."""
 UPLOADS = Path(tempfile.gettempdir()) / "quartet-uploads"
 """Where Gradio keeps what visitors upload, unless `GRADIO_TEMP_DIR` says otherwise: its own default
@@ -90,7 +90,7 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         SystemExit: not one of the four models is usable, or the variables about Hugging Face Jobs
             are incomplete. It says what to do.
     """
-    folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
+    folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or SHIPPED)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(UPLOADS))
     home = _open_home()
     try:

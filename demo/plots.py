@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from demo.words.accuracy import EPOCH, MODEL, PREDICTED, TRUE
-from demo.words.common import LABELS
+from demo.words.accuracy import MODEL, PREDICTED, TRUE
+from demo.words.common import EPOCH, LABELS
 from trainer.recipe import CLASSES
 from trainer.record import Record
 

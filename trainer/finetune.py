@@ -66,8 +66,7 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
 
 
 def settings_like_start(start: str, checkpoints: Path, **changes: Any) -> JobSettings:
-    """The start's own settings, some of them changed: the one answer to "as the start was trained",
-    for the command line and the app alike.
+    """The start's own settings, some of them changed: what its record tells, by `JobSettings.like`.
 
     Args:
         start: as for `load_start`.

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo.jobs.backend import EVENTS, NAME, OWN, START, Backend, Order
+from demo.jobs.backend import EVENTS, NAME, OWN, SHIPPED, START, Backend
 from demo.jobs.estimate import Estimate, estimate, measure_pace
 from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend
@@ -76,6 +76,7 @@ class Jobs:
         self.backend: Backend = backend or LocalBackend(checkpoints)
         self.pictures = TaughtPictures(self._home, self.limits)
         self._uploads = uploads
+        self._shipped = checkpoints.resolve() == SHIPPED
         self._store = JobStore(self._home / "jobs.sqlite3")
         self._queue = Queue(self._store, self.backend, self.limits, self._folders)
         self._readers = Readers()
@@ -210,18 +211,21 @@ class Jobs:
         return self._folders / job.id
 
     def command(self, job: Job) -> str:
-        """The command line that repeats the job offline; nothing where another version of the app
-        stored its settings."""
+        """The command line that repeats the job offline, with `PICTURES` and `CHECKPOINTS` where
+        folders of one's own belong; nothing where another version of the app stored its
+        settings."""
         if job.settings is None:
             return ""
-        order = Order(job.settings, self.folder(job))
         settings = job.settings
-        if settings.start.startswith(EARLIER):
+        earlier = settings.start.startswith(EARLIER)
+        if earlier:
             settings = settings.changed(start=f"{NAME}.safetensors")
         arguments = settings.arguments()
+        if not (earlier or self._shipped):
+            arguments += ["--checkpoints", "CHECKPOINTS"]
         if not self.backend.full_data:
             arguments.append("--sample")
-        if order.own:
+        if (self.folder(job) / OWN).is_dir():
             arguments += ["--own", "PICTURES"]
         threads = self.backend.threads
         prefix = f"OMP_NUM_THREADS={threads} " if threads else ""

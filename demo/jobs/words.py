@@ -1,5 +1,8 @@
 """What a visitor, or whoever runs the app, reads about jobs."""
 
+from demo.faults import SENTENCES
+from trainer.wording import duration
+
 REFUSALS = {
     "queue_full": "Too many jobs are waiting: try again in a few minutes.",
     "own_cap": (
@@ -16,7 +19,7 @@ REFUSALS = {
         "A picture you taught is no longer here, so nothing was started: add it again, or start "
         "without it."
     ),
-    "own_full": "At most {most} pictures can be taught: take some out.",
+    "own_full": SENTENCES["own_too_many"],
     "pictures_full": "Too many pictures wait here for jobs: try again tomorrow.",
     "picture_not_stored": (
         "The picture could not be stored ({reason}): tell whoever runs this app, and try again."
@@ -30,13 +33,16 @@ REFUSALS = {
 """Code of a `Refused` to its sentence, a format string over the facts."""
 
 RESTARTED = "The app was restarted while the job ran: start it again."
-RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
+RESTARTED_KEPT = "The app was restarted while the job ran."
 OTHER_VERSION = "Another version of this app stored the job, and this one cannot read it."
-NOT_STARTED = "The job could not be started: tell whoever runs this app, and try again."
 KILLED = "The job was killed by the system, perhaps for want of memory."
 NOT_SAVED = "It was stopped before its model could be saved."
 
 ON_THIS_SERVER = "on this server"
+LEFT_ON_HUB = (
+    "Copies of a job's pictures and of its model also lie in a private repository on Hugging Face, "
+    "until whoever runs this app deletes them there."
+)
 
 
 def describe_not_started(reason: str) -> str:
@@ -44,14 +50,11 @@ def describe_not_started(reason: str) -> str:
 
 
 def describe_timeout(wall_s: float) -> str:
-    return f"The job took longer than {wall_s:g} s: choose fewer images or epochs."
+    return f"The job took longer than {duration(wall_s)}: choose fewer images or epochs."
 
 
 def describe_timeout_kept(wall_s: float) -> str:
-    return (
-        f"The job would have taken longer than {wall_s:g} s, so it ended early: its model is as "
-        f"it was then."
-    )
+    return f"The job would have taken longer than {duration(wall_s)}, so it ended early."
 
 
 def describe_memory_cap(memory_bytes: int) -> str:

@@ -14,4 +14,5 @@ class AboutTab:
         gr.Markdown(words.describe_experiment(records))
         columns, rows = words.list_recipes(records)
         create_table(columns, rows, words.RECIPES, elem_id="recipes", pinned_columns=1)
-        gr.Markdown(words.ABOUT + words.describe_keeping(shared.jobs.limits) + words.LICENCE)
+        keeping = words.describe_keeping(shared.jobs.limits, shared.jobs.backend.leaves)
+        gr.Markdown(words.ABOUT + keeping + words.LICENCE)

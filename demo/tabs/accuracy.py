@@ -10,6 +10,7 @@ from torch import Tensor
 from demo import plots
 from demo.faults import explain
 from demo.models import recorded_answers
+from demo.tabs.changes import Shown
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -23,7 +24,7 @@ from demo.tabs.shared import (
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import accuracy as words
-from demo.words.common import LABELS, RIGHT, WRONG
+from demo.words.common import EPOCH, LABELS, RIGHT, TRAIN_LOSS, WRONG
 from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
@@ -34,7 +35,7 @@ from trainer.wording import article
 
 CURVES = {
     "test_accuracy": words.TEST_ACCURACY,
-    "train_loss": words.TRAIN_LOSS,
+    "train_loss": TRAIN_LOSS,
     "test_loss": words.TEST_LOSS,
 }
 """Figure of an epoch to title."""
@@ -42,9 +43,6 @@ SHOWN_IMAGES = 24
 CONFUSED_PAIRS = 5
 PERCENT = "percent"
 _CLASS_CHOICES = [(name, label) for label, name in enumerate(CLASSES)]
-
-Shown = dict[Any, Any]
-"""Component to what it shows next."""
 
 
 class AccuracyTab:
@@ -335,7 +333,7 @@ def draw_matrix(
 
 def _create_curve(title: str, names: list[str]) -> gr.LinePlot:
     return gr.LinePlot(
-        x=words.EPOCH,
+        x=EPOCH,
         y=plots.VALUE,
         color=words.MODEL,
         title=title,

@@ -17,6 +17,7 @@ from demo.jobs.backend import NAME
 from demo.jobs.refusal import Refused
 from demo.jobs.store import create_token
 from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
+from demo.tabs.changes import Shown
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -43,9 +44,6 @@ OWN_COLOUR = "#009e73"
 TOP_CLASSES = 3
 """Classes a card shows before it is opened."""
 SIGNS = {RIGHT: "\u2713", WRONG: "\u2717"}
-
-Shown = dict[Any, Any]
-"""Component to what it shows next."""
 
 
 class CompareTab:

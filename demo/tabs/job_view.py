@@ -22,6 +22,7 @@ from demo.tabs.jobs_table import draw_jobs
 from demo.tabs.shared import ON_CHOICE, Shared, create_html
 from demo.templates import render
 from demo.words import finetune as words
+from demo.words.common import EPOCH, TRAIN_LOSS
 from trainer.checkpoint import load_record
 from trainer.errors import CheckpointError
 from trainer.files import write_file
@@ -57,8 +58,8 @@ class JobView:
                 self.delete = gr.Button(words.DELETE_NOW, variant="stop", elem_id="delete-now")
                 self.keep = gr.Button(words.KEEP_JOB, elem_id="delete-not")
         with gr.Row():
-            self.loss = create_plot(words.TRAIN_LOSS, words.STEP, "job-loss")
-            self.accuracy = create_plot(words.VALIDATION_ACCURACY, words.EPOCH, "job-accuracy")
+            self.loss = create_plot(TRAIN_LOSS, words.STEP, "job-loss")
+            self.accuracy = create_plot(words.VALIDATION_ACCURACY, EPOCH, "job-accuracy")
 
     def draw_result(self) -> None:
         """What stands below, as wide as the page."""
@@ -114,7 +115,11 @@ class JobView:
                 bool(job and asked == job.id),
                 lambda: gr.Column(visible=bool(job and asked == job.id)),
             ),
-            Part(self.asking, key and key[0], lambda: words.ask_delete(job.id) if job else ""),
+            Part(
+                self.asking,
+                key and key[0],
+                lambda: words.ask_delete(job.id, self._jobs.backend.leaves) if job else "",
+            ),
             Part(self.loss, progress.train_loss, lambda: frame_loss(progress)),
             Part(self.accuracy, progress.accuracy, lambda: frame_accuracy(progress)),
             Part(self.timer, on, lambda: gr.Timer(value=WATCHED_S if on else IDLE_S, active=True)),
@@ -160,8 +165,9 @@ class JobView:
         try:
             card = folder / "README.md"
             if not card.exists():
-                text = words.describe_model_card(load_record(folder, NAME))
-                write_file(card, text.encode())
+                record = load_record(folder, NAME)
+                start = job.settings.start if job.settings else record.name
+                write_file(card, words.describe_model_card(record, start).encode())
             cache = self.download.GRADIO_CACHE
             return copy_once(folder / f"{NAME}.safetensors", cache), copy_once(card, cache)
         except (OSError, CheckpointError):
@@ -205,7 +211,7 @@ def frame_loss(progress: Progress) -> Any:
 def frame_accuracy(progress: Progress) -> Any:
     """The validation accuracy's curve, in percent; epoch 0 is the start."""
     points = [(epoch, round(100 * accuracy, 1)) for epoch, accuracy in progress.accuracy]
-    return plots.frame_points(points, words.EPOCH)
+    return plots.frame_points(points, EPOCH)
 
 
 def draw_status(

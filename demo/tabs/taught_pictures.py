@@ -12,7 +12,7 @@ from demo.jobs.store import create_token
 from demo.tabs.changes import Shown, Values, read_token
 from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, name_client, read_choice
 from demo.templates import embed, render
-from demo.uploads import read_own_picture
+from demo.uploads import encode_pixels, read_pixels
 from demo.words import finetune as words
 from trainer.errors import QuartetError
 from trainer.recipe import CLASSES
@@ -60,7 +60,7 @@ class TaughtPicturesPanel:
         folder, client = Path(get_upload_folder()), name_client(request)
         try:
             for file in files:
-                picture = read_own_picture(file, folder, client)
+                picture = encode_pixels(read_pixels(file, folder, client=client))
                 if self._pictures.add(token, label, picture):
                     added += 1
                 else:

@@ -10,7 +10,7 @@ from trainer.declared import describe_setting
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.recipe import Recipe
 from trainer.record import Record
-from trainer.wording import count, join
+from trainer.wording import count, join, percent
 
 RECIPES = "The recipes"
 MODEL = "model"
@@ -120,9 +120,9 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 ## Limits
 
 - The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
-- Where half of them or more find less evidence for any class than in {ACCEPTED_FRACTION:.0%} of
-  CIFAR-10's validation images (the energy score of Liu et al., 2020), the screen says so. It is a
-  hint: many strange pictures pass, and some good ones do not.
+- Where half of them or more find less evidence for any class than in
+  {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
+  2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
 - The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
   calibration error in the Accuracy tab.
 """
@@ -134,8 +134,13 @@ Tiny Images*, technical report, University of Toronto, 2009. The example picture
 """
 
 
-def describe_keeping(limits: Limits) -> str:
-    """What is kept of a visitor, and how long, by the ages that the sweeper goes by. Markdown."""
+def describe_keeping(limits: Limits, leaves: str = "") -> str:
+    """What is kept of a visitor, and how long, by the ages that the sweeper goes by. Markdown.
+
+    Args:
+        leaves: what stays of jobs beyond the sweeper's reach, in a sentence.
+    """
+    beyond = f"- {leaves}\n" if leaves else ""
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.
@@ -143,7 +148,7 @@ def describe_keeping(limits: Limits) -> str:
   {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is deleted
   with them {describe_age(limits.kept_s)} after its end, or when you delete it.
 - What is due is deleted every {describe_age(limits.sweep_every_s)}.
-
+{beyond}
 """
 
 

@@ -8,13 +8,13 @@ from trainer.recipe import CLASSES
 from trainer.record import Record
 from trainer.wording import article, count, duration, join, p_value, percent
 
-MODEL, EPOCH = "Model", "Epoch"
+MODEL = "Model"
 COUNTING = "Cells show"
 COUNTING_CHOICES = [("percent of the true class", "percent"), ("images", "count")]
 TRUE, PREDICTED = "true", "predicted"
 TRUE_CLASS, PREDICTED_CLASS = "True class", "Predicted class"
 FIRST_MODEL, SECOND_MODEL = "First model", "Second model"
-TEST_ACCURACY, TRAIN_LOSS, TEST_LOSS = "Test accuracy, %", "Train loss", "Test loss"
+TEST_ACCURACY, TEST_LOSS = "Test accuracy, %", "Test loss"
 FIGURES = "How often they are right"
 FIGURES_HEADING = f"## {FIGURES}"
 CURVES_HEADING = "## How they got there"

@@ -21,6 +21,7 @@ LABELS = {
 """Recipe name to the model's name on screen."""
 PLAIN = "the pre-trained backbone, with a new last layer"
 RIGHT, WRONG = "right", "wrong"
+TRAIN_LOSS, EPOCH = "Train loss", "Epoch"
 FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from demo.words.common import FINETUNE_TAB, inline_label
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.recipe import CLASSES
-from trainer.wording import article, count, join
+from trainer.wording import article, count, join, percent
 
 PICTURE = "Your picture"
 PICTURE_HINT = "# Drop a picture here\nor click to choose one"
@@ -14,7 +14,8 @@ CROP_CHOICES = [("the centre square", "centre"), ("all of it, on white", "fit")]
 DISAGREE_BUTTON = "An image they disagree on"
 EXAMPLES = "Or try one of these"
 EXAMPLES_NOTE = (
-    "Small: CIFAR-10 test images. Large: such images enlarged to a photograph's proportions."
+    "The coarse ones are CIFAR-10 test images as they are, the smooth ones such images enlarged to "
+    "the size of a photograph."
 )
 NO_SUCH_EXAMPLE = "Choose one of the examples shown."
 SEEN = "As the models see it"
@@ -72,7 +73,7 @@ def describe_unfamiliar(unfamiliar: int, models: int) -> str:
     """That a picture is probably none of the ten classes, and why."""
     return (
         f"Probably none of the ten classes: {unfamiliar} of {models} models find less evidence "
-        f"for any class here than in {ACCEPTED_FRACTION:.0%} of CIFAR-10's images. "
+        f"for any class here than in {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's images. "
         f"They must still name one of {join(CLASSES)}."
     )
 

@@ -27,8 +27,7 @@ PRESETS = {
     "rate": "what if the learning rate were ten times higher",
     "teach": "teach it my pictures",
 }
-TRAIN_LOSS, STEP = "Train loss", "Step"
-VALIDATION_ACCURACY, EPOCH = "Validation accuracy, %", "Epoch"
+STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",
@@ -42,7 +41,10 @@ JOB_COLUMNS = {
 }
 JOB_LINK = "Link to this job, for another device"
 CHANGE_COLUMNS = ("class", "before", "after", "change")
-CHANGE_HINT = "After minus before, in points of the true class. Blue: more; orange: less."
+CHANGE_HINT = (
+    "After minus before, in percentage points of the true class. Blue: said more often than "
+    "before; orange: less often."
+)
 COMMAND = "The same offline"
 DOWNLOAD, DOWNLOAD_CARD = "Download the model", "Its model card"
 AGAIN, GO_ON = "Run it again", "Go on from here"
@@ -72,11 +74,10 @@ def describe_length(epochs: int, steps: int | None) -> str:
 
 def describe_estimate(seen: int, seconds: float | None) -> str:
     """About how long a job takes that trains on `seen` images, repeats counted."""
+    said = f"Trains on {count(seen, 'image')}, each counted as often as it is shown"
     if seconds is None:
-        return f"Trains on {count(seen, 'image')}. No such job was measured on this server yet."
-    return (
-        f"Trains on {count(seen, 'image')}: about {duration(max(1, seconds))}, measuring included."
-    )
+        return f"{said}. How long that takes is not known: no such job has run here yet."
+    return f"{said}: about {duration(max(1, seconds))}, measuring included."
 
 
 def describe_too_long(wall_s: float, fitting: int | None) -> str:
@@ -116,8 +117,14 @@ def describe_kept(last: StepSummary | None) -> str:
     return f"Its model is kept as it was after step {last.step:,} of {last.total_steps:,}."
 
 
-def ask_delete(job_id: str) -> str:
-    return f"Delete {describe_job(job_id)} with its model, its figures and its log, for good?"
+def ask_delete(job_id: str, leaves: str) -> str:
+    """Whether a job is to be deleted.
+
+    Args:
+        leaves: what of it stays elsewhere, in a sentence, or nothing.
+    """
+    asked = f"Delete {describe_job(job_id)} with its model, its figures and its log, for good?"
+    return f"{asked} {leaves}".strip()
 
 
 def describe_confusions(epochs: int, shown: int) -> str:
@@ -190,7 +197,7 @@ def describe_changed(images: int, shown: int, to_right: bool) -> str:
     return f"{change}: {images:,}, of which {shown:,} shown."
 
 
-def describe_setting_value(settings: JobSettings, name: str) -> tuple[str, str]:
+def _describe_setting(settings: JobSettings, name: str) -> tuple[str, str]:
     """A setting's label and its value as people read it."""
     declared, value = describe_setting(type(settings), name), getattr(settings, name)
     if name == "start":
@@ -204,10 +211,20 @@ def describe_setting_value(settings: JobSettings, name: str) -> tuple[str, str]:
     )
 
 
-def describe_model_card(record: Record) -> str:
-    """A job's model card, in Markdown with the Hub's front-matter."""
+def describe_model_card(record: Record, start: str) -> str:
+    """A job's model card, in Markdown with the Hub's front-matter.
+
+    Args:
+        start: what the job began with, as its visitor chose it; of an earlier job the record knows
+            only its checkpoint's name, which all jobs share.
+    """
     assert record.origin is not None
-    settings, tested = record.origin.settings, record.data.test_count
+    settings, own = record.origin.settings.changed(start=start), record.origin.own_pictures
+    trained, tested = record.data.train_count, record.data.test_count
+    taught = ""
+    if own is not None:
+        trained -= own.count * settings.own_repeats
+        taught = f" and {count(own.count, 'picture')} of its owner's"
     card = ModelCardData(
         model_name=record.name,
         license="apache-2.0",
@@ -224,7 +241,7 @@ def describe_model_card(record: Record) -> str:
             )
         ],
     )
-    rows = (describe_setting_value(settings, name) for name in type(settings).model_fields)
+    rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
 {card.to_yaml()}
@@ -233,9 +250,9 @@ def describe_model_card(record: Record) -> str:
 # {record.name}
 
 A torchvision ResNet-18 with ten outputs ({", ".join(record.classes)}),
-fine-tuned by Quartet from `{record.origin.start}` on {record.data.train_count:,} images of
-{record.data.name}. Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean},
-standard deviation {record.std}.
+fine-tuned by Quartet on {count(trained, "image")} of {record.data.name}{taught}.
+Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean}, standard deviation
+{record.std}.
 Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.
 
 | setting | value |

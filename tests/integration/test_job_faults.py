@@ -1,5 +1,6 @@
 """What jobs survive that befalls the app around them: its disk, its store, its backend."""
 
+import contextlib
 import math
 import resource
 import sqlite3
@@ -171,6 +172,15 @@ def test_whatever_a_start_meets_the_next_job_runs(tmp_path: Path) -> None:
         assert wait_for(jobs, last, token, RUNNING, *ENDED).state == RUNNING
     finally:
         jobs.close()
+
+
+def test_command_does_not_repeat_a_job_from_other_models_than_its_own(tmp_path: Path) -> None:
+    token, limits = create_token(), Limits(running=0)
+    for folder, named in ((CHECKPOINTS, False), (tmp_path / "mine", True)):
+        with contextlib.closing(Jobs(tmp_path / "home", folder, limits)) as jobs:
+            command = jobs.command(jobs.start(QUICK, token))
+            assert ("--checkpoints CHECKPOINTS" in command) is named
+            assert str(tmp_path) not in command
 
 
 def test_damaged_store_and_rows_of_another_version_do_not_keep_the_app_from_starting(

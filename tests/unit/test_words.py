@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from demo import faults
+from demo.jobs.hub import HubBackend
+from demo.jobs.jobs import EARLIER
 from demo.jobs.limits import Limits
-from demo.words import about, accuracy, common, compare
+from demo.jobs.local import LocalBackend
+from demo.words import about, accuracy, common, compare, finetune
 from tests.conftest import CHECKPOINTS
+from tests.records import build_origin, build_record
 from trainer import errors
 from trainer.checkpoint import load_record
 from trainer.errors import QuartetError, SettingError
 from trainer.metrics import Overlap
-from trainer.recipe import RECIPE_NAMES, JobSettings
+from trainer.recipe import OWN_REPEATS, PLAIN_BACKBONE, RECIPE_NAMES, JobSettings
 from trainer.record import Record
 
 
@@ -115,6 +119,30 @@ def test_promise_of_deletion_follows_the_sweeper() -> None:
     assert "2 hours" in said
     assert "24 hours" not in said
     assert "an hour after it arrived" in about.describe_keeping(Limits(uploads_kept_s=3600.0))
+
+
+def test_what_jobs_leave_elsewhere_is_said() -> None:
+    left = HubBackend.leaves
+    assert "Hugging Face" in left
+    assert f"\n- {left}\n\n" in about.describe_keeping(Limits(), left)
+    assert finetune.ask_delete("0123456789abcdef", left).endswith(f"for good? {left}")
+    assert finetune.ask_delete("0123456789abcdef", LocalBackend.leaves).endswith("for good?")
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("sgd_full", "SGD, all layers"),
+        (PLAIN_BACKBONE, common.PLAIN),
+        (f"{EARLIER}0123456789abcdef", "job 012345"),
+    ],
+)
+def test_model_card_tells_start_and_images_as_they_were(start: str, said: str) -> None:
+    origin = build_origin(images=400)
+    data = build_record().data.model_copy(update={"train_count": 400 + 2 * OWN_REPEATS})
+    card = finetune.describe_model_card(build_record(origin=origin, data=data), start)
+    assert f"| Start from | {said} |" in card
+    assert "on 400 images of CIFAR-10 and 2 pictures of its owner's." in card
 
 
 FACTS: dict[str, Any] = {
