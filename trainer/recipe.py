@@ -21,7 +21,7 @@ from trainer.errors import SettingError
 ClassName = Literal[
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 ]
-CLASSES: tuple[str, ...] = get_args(ClassName)
+CLASSES: tuple[ClassName, ...] = get_args(ClassName)
 """CIFAR-10's classes in label order, as in the Hub dataset `uoft-cs/cifar10`."""
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
