@@ -215,7 +215,7 @@ class AccuracyTab:
             ],
         )
         return {
-            self.difference: render("difference.html", svg=svg),
+            self.difference: render("difference.html", svg=svg, note=""),
             self.overlap: table,
             self.verdict: words.describe_overlap(first, second, overlap),
         }

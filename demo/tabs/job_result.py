@@ -1,6 +1,7 @@
 """What a job changed, as HTML: its model beside the one it started from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from demo.uploads import encode_pixels
 from demo.words import finetune as words
 from trainer.metrics import confusion_matrix, confusion_shares
 from trainer.recipe import CLASSES
-from trainer.wording import article, percent
+from trainer.wording import article
 
 CHANGED_SHOWN = 12
 """Images of each kind at most."""
@@ -20,32 +21,47 @@ FindImage = Callable[[int], np.ndarray | None]
 """A row of the full test split to its image `(3, 32, 32)` uint8, None where it is not at hand."""
 
 
-def draw_comparison(comparison: Comparison, find_image: FindImage) -> str:
+class Drawn(NamedTuple):
+    """What is shown of a comparison; of none, nothing."""
+
+    summary: str = ""
+    """HTML."""
+    classes: Sequence[list[Any]] = ()
+    """A row a class, as `words.CHANGE_COLUMNS` name them; none where there is no before."""
+    difference: str = ""
+    """HTML: after minus before."""
+    changed: str = ""
+    """HTML: images that changed sides."""
+
+
+def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
     """Before and after: accuracy, per class, matrices' difference, and images that changed."""
     before, after, labels = comparison.before, comparison.after, comparison.labels
     right = float((after == labels).double().mean())
     if before is None or comparison.overlap is None:
-        return render(
-            "comparison.html",
-            words=words,
-            summary=words.describe_after(right, len(after)),
-            chance="",
-        )
+        summary = words.describe_after(right, len(after))
+        return Drawn(render("comparison.html", summary=summary, chance=""))
     was = float((before == labels).double().mean())
     shares = [confusion_shares(confusion_matrix(labels, one)).numpy() for one in (before, after)]
-    classes = [
-        (name, percent(one), percent(two), f"{100 * (two - one):+.1f}")
-        for name, one, two in zip(CLASSES, *(s.diagonal().tolist() for s in shares), strict=True)
-    ]
-    return render(
-        "comparison.html",
-        words=words,
-        article=article,
-        summary=words.describe_change(was, right, len(after)),
-        chance=words.describe_change_overlap(comparison.overlap),
-        classes=classes,
-        difference=plots.plot_difference(shares[1], shares[0]),
-        changed=[list_changed(comparison, to_right, find_image) for to_right in (True, False)],
+    changed = [list_changed(comparison, to_right, find_image) for to_right in (True, False)]
+    return Drawn(
+        render(
+            "comparison.html",
+            summary=words.describe_change(was, right, len(after)),
+            chance=words.describe_change_overlap(comparison.overlap),
+        ),
+        [
+            [name, 100 * one, 100 * two, 100 * (two - one)]
+            for name, one, two in zip(
+                CLASSES, *(s.diagonal().tolist() for s in shares), strict=True
+            )
+        ],
+        render(
+            "difference.html",
+            svg=plots.plot_difference(shares[1], shares[0]),
+            note=words.CHANGE_HINT,
+        ),
+        render("changed.html", article=article, changed=changed),
     )
 
 

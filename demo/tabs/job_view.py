@@ -17,9 +17,9 @@ from demo.jobs.backend import NAME
 from demo.jobs.progress import Progress
 from demo.jobs.store import DONE, Job
 from demo.tabs.changes import Part
-from demo.tabs.job_result import draw_comparison
+from demo.tabs.job_result import Drawn, draw_comparison
 from demo.tabs.jobs_table import draw_jobs
-from demo.tabs.shared import ON_CHOICE, Shared, create_html
+from demo.tabs.shared import ON_CHOICE, Shared, create_html, create_table, fill_table
 from demo.templates import render
 from demo.words import finetune as words
 from demo.words.common import EPOCH, TRAIN_LOSS
@@ -64,6 +64,14 @@ class JobView:
     def draw_result(self) -> None:
         """What stands below, as wide as the page."""
         self.result = create_html(elem_id="job-result")
+        with gr.Row(visible=False) as self.by_class:
+            with gr.Column(scale=2, min_width=280):
+                self.classes = create_table(
+                    words.CHANGE_COLUMNS, [], words.BY_CLASS, elem_id="job-classes"
+                )
+            with gr.Column(scale=3, min_width=320):
+                self.difference = create_html(elem_id="job-difference")
+        self.changed = create_html(elem_id="job-changed")
         with gr.Row():
             self.again = gr.Button(words.AGAIN, interactive=False, elem_id="again")
             self.go_on = gr.Button(words.GO_ON, interactive=False, elem_id="go-on")
@@ -132,8 +140,18 @@ class JobView:
         key = job and (job.id, job.state)
         paths = self._copy_downloads(job) if job and model else (None, None)
         goes_on = model and job in mine
+        drawn = functools.cache(lambda: self._draw_result(job) if job and model else Drawn())
+        shown = key, model
         return [
-            Part(self.result, (key, model), lambda: self._draw_result(job) if model else ""),
+            Part(self.result, shown, lambda: drawn().summary),
+            Part(self.by_class, shown, lambda: gr.Row(visible=bool(drawn().classes))),
+            Part(
+                self.classes,
+                shown,
+                lambda: fill_table(words.CHANGE_COLUMNS, list(drawn().classes)),
+            ),
+            Part(self.difference, shown, lambda: drawn().difference),
+            Part(self.changed, shown, lambda: drawn().changed),
             Part(self.command, key, lambda: self._jobs.command(job) if job else ""),
             Part(self.again, key, lambda: gr.Button(interactive=bool(job and job.settings))),
             Part(self.go_on, (key, goes_on), lambda: gr.Button(interactive=goes_on)),
@@ -149,13 +167,12 @@ class JobView:
             self.table, (facts, shown_id, order), lambda: draw_jobs(listed, shown_id, order)
         )
 
-    def _draw_result(self, job: Job | None) -> str:
-        assert job is not None
+    def _draw_result(self, job: Job) -> Drawn:
         shown = next(iter(self._shared.models.records.values())).data
         try:
             comparison = compare_with_start(self._jobs.folder(job), NAME, shown)
         except CheckpointError as error:
-            return render("message.html", message=explain(error), role="alert")
+            return Drawn(render("message.html", message=explain(error), role="alert"))
         return draw_comparison(comparison, self._shared.gallery.find_image)
 
     def _copy_downloads(self, job: Job) -> tuple[str | None, str | None]:

@@ -40,7 +40,14 @@ JOB_COLUMNS = {
     "images": "images",
 }
 JOB_LINK = "Link to this job, for another device"
-CHANGE_COLUMNS = ("class", "before", "after", "change")
+CHANGE_COLUMNS = (
+    ("class", ""),
+    ("before, %", ".1f"),
+    ("after, %", ".1f"),
+    ("change, points", "+.1f"),
+)
+"""Header and format of each column."""
+BY_CLASS = "Accuracy by class, before and after"
 CHANGE_HINT = (
     "After minus before, in percentage points of the true class. Blue: said more often than "
     "before; orange: less often."

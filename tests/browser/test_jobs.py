@@ -87,7 +87,9 @@ def test_start_watch_and_compare(watcher: Page, app: RunningApp, home: Path) -> 
     result = page.locator("#job-result")
     expect(result).to_contain_text("before")
     expect(result).to_contain_text("McNemar's exact test")
-    expect(result.get_by_role("row")).to_have_count(11)
+    by_class = page.locator("#job-classes")
+    expect(by_class.get_by_role("row")).to_have_count(11)
+    expect(by_class).to_contain_text("change, points")
     expect_command(page, "--images 400")
     by_images = page.locator("#jobs").get_by_role("columnheader", name="images")
     for order in ("descending", "ascending"):
