@@ -42,7 +42,7 @@ def _measure(folder: Path, name: str, data: Dataset) -> dict[str, Any]:
     logits = stored_logits(
         loaded.weights,
         validation.images,
-        loaded.record["recipe"]["image_px"],
+        loaded.record.recipe.image_px,
         torch.device("cpu"),
         keep=True,
     )

@@ -100,7 +100,8 @@ def fit_gaussians(features: Tensor, labels: Tensor) -> Gaussians:
 def _invert(centred: Tensor) -> Tensor:
     covariance = centred.T @ centred / len(centred)
     ridge = 1e-6 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
-    return torch.linalg.inv(covariance + ridge).float()
+    precision: Tensor = torch.linalg.inv(covariance + ridge).float()
+    return precision
 
 
 def mahalanobis(gaussians: Gaussians, features: Tensor, relative: bool = False) -> Tensor:

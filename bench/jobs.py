@@ -18,15 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from demo.tabs.job_view import WATCHED_S
 
 from bench.app import REQUESTS, WARM_UP_REQUESTS, Server, ask_alternately, ask_in_turn, serving
 from bench.tables import describe_run, measured_on, spread
 from demo.gallery import EXAMPLES_DIR
-from demo.interface import CHECKPOINTS
-from demo.jobs.backend import EVENTS
+from demo.jobs.backend import EVENTS, SHIPPED
 from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, Job, create_token
+from demo.tabs.job_view import WATCHED_S
 from trainer.events import Event, RunStarted, StepSummary, read_events
 from trainer.recipe import PRESETS, JobSettings
 
@@ -98,7 +97,7 @@ def fresh_folders() -> Iterator[Path]:
 @contextlib.contextmanager
 def open_jobs(home: Path) -> Iterator[Jobs]:
     """The app's jobs, on the embedded sample even where the Hub's cache holds the full data."""
-    with contextlib.closing(Jobs(home, CHECKPOINTS)) as jobs:
+    with contextlib.closing(Jobs(home, SHIPPED)) as jobs:
         jobs.backend.full_data = False
         yield jobs
 

@@ -16,7 +16,7 @@ def measured_on(*packages: str) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {
         "date": datetime.date.today().isoformat(),
-        "hardware": describe_hardware(torch.device("cpu")),
+        "hardware": describe_hardware(torch.device("cpu")).model_dump(),
         "versions": {"python": platform.python_version(), **versions},
     }
 

@@ -12,14 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.data import (
-    DataError,
-    Dataset,
-    Split,
-    load_cached_dataset,
-    load_dataset,
-    load_sample_rows,
-)
+from trainer.data import Dataset, Split, load_cached_dataset, load_dataset, load_sample_rows
+from trainer.errors import DataError
 from trainer.picture import decode_picture, to_pixels
 from trainer.recipe import CLASSES
 

@@ -9,30 +9,37 @@ from typing import Any
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from demo import text, views
+from demo.faults import explain
 from demo.gallery import EXAMPLES_DIR, Gallery
-from demo.hub import HubBackend, HubSettings
-from demo.jobs import Jobs, Limits
+from demo.jobs.backend import ROOT, SHIPPED
+from demo.jobs.hub import HubBackend, HubSettings
+from demo.jobs.jobs import Jobs
+from demo.jobs.limits import Limits
+from demo.jobs.store import load_secret
 from demo.models import Models
-from demo.store import load_secret
-from demo.tabs.about import create_about_tab
-from demo.tabs.accuracy import create_accuracy_tab
-from demo.tabs.compare import create_compare_tab
-from demo.tabs.finetune import create_finetune_tab
-from trainer.checkpoint import CheckpointError
-from trainer.picture import MAX_BYTES
+from demo.tabs.about import AboutTab
+from demo.tabs.accuracy import AccuracyTab
+from demo.tabs.compare import CompareTab
+from demo.tabs.finetune import FinetuneTab
+from demo.tabs.shared import Shared, create_html, refuse
+from demo.templates import render
+from demo.words import common as words
+from trainer.containers.limits import MAX_BYTES
+from trainer.errors import PictureError, QuartetError
 
-CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
-HOME = Path(__file__).parent.parent / "runs" / "home"
+HOME = ROOT / "runs" / "home"
 """Where jobs and their files are kept, unless `QUARTET_HOME` says otherwise."""
+UPLOADS = Path(tempfile.gettempdir()) / "quartet-uploads"
+"""Where Gradio keeps what visitors upload, unless `GRADIO_TEMP_DIR` says otherwise: its own default
+is every Gradio app's, and what is old in ours is removed."""
 STYLE = Path(__file__).parent / "style.css"
 WAITING = 256
 """Requests in the queue before further ones are told that it is full."""
-UPLOADS_KEPT_S = 3600
 SESSIONS_KEPT = 256
 """Gradio holds a copy of every component's settings a session, and each call of the API is one; the
 app keeps nothing in them that a visitor could miss."""
@@ -50,12 +57,12 @@ class GuardedBlocks(gr.Blocks):
     ) -> list[Any]:
         """Refuses foreign addresses and paths before anything is read."""
         if _names_address(inputs):
-            raise gr.Error(text.FOREIGN_FILE, print_exception=False)
+            raise refuse(words.FOREIGN_FILE)
         try:
             processed: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
             return processed
         except InvalidPathError as error:
-            raise gr.Error(text.NOT_UPLOADED, print_exception=False) from error
+            raise refuse(explain(PictureError("picture_not_uploaded"))) from error
 
 
 class NoForeignFiles:
@@ -68,7 +75,7 @@ class NoForeignFiles:
         path = scope.get("path", "")
         _, is_file, name = path.partition("/file=")
         if is_file and "://" in name.replace(":/", "://"):
-            await PlainTextResponse(text.FOREIGN_FILE, 403)(scope, receive, send)
+            await PlainTextResponse(words.FOREIGN_FILE, 403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -83,36 +90,33 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         SystemExit: not one of the four models is usable, or the variables about Hugging Face Jobs
             are incomplete. It says what to do.
     """
-    folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or CHECKPOINTS)
-    limits = Limits()
+    folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or SHIPPED)
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(UPLOADS))
+    home = _open_home()
     try:
         models = Models(folder)
-        hub = HubSettings.from_environment(os.environ)
-    except (CheckpointError, ValueError) as error:
+        jobs = _open_jobs(home, folder)
+    except QuartetError as error:
         raise SystemExit(f"error: {error}") from error
-    home = _open_home()
-    backend = HubBackend(hub, limits.wall_s) if hub else None
-    jobs = Jobs(home, folder, limits, backend)
-    data = next(iter(models.records.values()))["data"]
-    gallery = Gallery(data["digest"], data["test_count"])
-    app = GuardedBlocks(
-        title=text.TITLE, analytics_enabled=False, delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)
-    )
+    data = next(iter(models.records.values())).data
+    gallery = Gallery(data.digest, data.test_count)
+    app = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
     with app:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
-        own_pictures = gr.State([])
-        gr.Markdown(f"# {text.TITLE}\n{text.TAGLINE}")
+        gr.Markdown(f"# {words.TITLE}\n{words.TAGLINE}")
         if models.faults:
-            gr.HTML(views.draw_faults(models.faults), elem_id="faults")
+            faults = [words.describe_fault(name, fault) for name, fault in models.faults.items()]
+            create_html(render("faults.html", faults=faults), elem_id="faults")
         with gr.Tabs() as tabs:
-            with gr.Tab(text.COMPARE_TAB) as compare:
-                create_compare_tab(compare, models, gallery, jobs, owner, own_pictures)
-            with gr.Tab(text.ACCURACY_TAB) as tab:
-                create_accuracy_tab(tab, models, gallery)
-            with gr.Tab(text.FINETUNE_TAB, id=text.FINETUNE_TAB) as finetune:
-                create_finetune_tab(app, tabs, finetune, owner, own_pictures, jobs, models, gallery)
-            with gr.Tab(text.ABOUT_TAB):
-                create_about_tab(models)
+            shared = Shared(app, tabs, owner, models, gallery, jobs)
+            with gr.Tab(words.COMPARE_TAB, id=words.COMPARE_TAB) as tab:
+                CompareTab(shared, tab)
+            with gr.Tab(words.ACCURACY_TAB, id=words.ACCURACY_TAB) as tab:
+                AccuracyTab(shared, tab)
+            with gr.Tab(words.FINETUNE_TAB, id=words.FINETUNE_TAB) as tab:
+                FinetuneTab(shared, tab)
+            with gr.Tab(words.ABOUT_TAB, id=words.ABOUT_TAB):
+                AboutTab(shared)
     app.queue(max_size=WAITING)
     return app
 
@@ -126,8 +130,16 @@ def _open_home() -> Path:
             return home
     except OSError as error:
         temporary = Path(tempfile.mkdtemp(prefix="quartet-"))
-        print(text.describe_temporary_home(home, error.strerror, temporary), file=sys.stderr)
+        print(words.describe_temporary_home(home, error.strerror, temporary), file=sys.stderr)
         return temporary
+
+
+def _open_jobs(home: Path, checkpoints: Path) -> Jobs:
+    """Jobs on this machine, or on Hugging Face's where the environment says so."""
+    limits = Limits()
+    hub = HubSettings.from_environment(os.environ)
+    backend = HubBackend(hub, limits.wall_s, checkpoints) if hub else None
+    return Jobs(home, checkpoints, limits, backend, Path(get_upload_folder()))
 
 
 def launch_options() -> dict[str, Any]:

@@ -3,18 +3,20 @@
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from demo import text
 from demo.batching import Batcher
-from trainer.checkpoint import CheckpointError, Predictions, load_predictions
+from demo.words.compare import describe_agreement
+from trainer.checkpoint import Predictions, load_predictions
+from trainer.errors import CheckpointError, QuartetError
 from trainer.metrics import energy
 from trainer.predict import Answers, Quartet
 from trainer.recipe import CLASSES, NATIVE_PX
+from trainer.record import Record, Records
 
 LARGEST_BATCH = 32
 """Pictures computed together at most; bounds the memory of a batch."""
@@ -61,17 +63,17 @@ class Models:
         """
         quartet = Quartet(folder)
         self._quartet = quartet
-        self.records: dict[str, dict[str, Any]] = quartet.records
-        """Recipe name to record, of every usable model."""
-        self.faults: dict[str, str] = dict(quartet.faults)
-        """Recipe name to what is missing or damaged, in a sentence."""
+        self.records: Records = quartet.records
+        """Of every usable model."""
+        self.faults: dict[str, QuartetError] = dict(quartet.faults)
+        """Recipe name to what is missing or damaged."""
         self.predictions: dict[str, Predictions] = {}
         """Recipe name to its recorded answers on the test images."""
         for name, record in self.records.items():
             try:
                 self.predictions[name] = load_predictions(folder, record)
             except CheckpointError as error:
-                self.faults[name] = str(error)
+                self.faults[name] = error
         self._batcher: Batcher[np.ndarray, Classification] = Batcher(
             self._classify_batch, LARGEST_BATCH
         )
@@ -89,12 +91,10 @@ class Models:
     def _summarise(self, models: dict[str, ModelAnswer]) -> Classification:
         unfamiliar = sum(not model["familiar"] for model in models.values())
         return Classification(
-            agreement=text.describe_agreement(
-                {name: model["answer"] for name, model in models.items()}
-            ),
+            agreement=describe_agreement({name: model["answer"] for name, model in models.items()}),
             familiar=2 * unfamiliar < len(models),
             models=models,
-            left_out=self.faults,
+            left_out={name: str(error) for name, error in self.faults.items()},
         )
 
 
@@ -122,9 +122,7 @@ def load_own_model(folder: Path, name: str) -> OwnModel:
     return OwnModel(folder, name)
 
 
-def list_answers(
-    records: Mapping[str, Mapping[str, Any]], answers: Answers
-) -> list[dict[str, ModelAnswer]]:
+def list_answers(records: Mapping[str, Record], answers: Answers) -> list[dict[str, ModelAnswer]]:
     """What each model says of each picture of a batch."""
     energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
     shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}
@@ -135,7 +133,7 @@ def list_answers(
                 answer=CLASSES[share[i].index(max(share[i]))],
                 probabilities=dict(zip(CLASSES, share[i], strict=True)),
                 energy=energies[name][i],
-                familiar=energies[name][i] <= records[name]["energy_threshold"],
+                familiar=energies[name][i] <= records[name].energy_threshold,
                 seconds=answers.seconds[name],
             )
             for name, share in shares.items()

@@ -2,80 +2,84 @@
 
 import functools
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
-from demo import text
-from trainer.events import EpochFinished, Event, StartEvaluated, StepSummary
+from demo.words.accuracy import MODEL, PREDICTED, TRUE
+from demo.words.common import EPOCH, LABELS
 from trainer.recipe import CLASSES
+from trainer.record import Record
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
 
 VALUE = "value"
 _INK = "#123456"
 """Drawn with, then replaced by CSS's currentColor, so that text follows the page's theme."""
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "quartet",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
+    ),
+}
+_DRAWING = threading.Lock()
+"""Matplotlib's settings are one for all threads: who sets them for a while must be alone."""
 _BLUE, _ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 """Okabe and Ito's blue and vermilion, told apart by colour-blind readers too."""
 
 
-def frame_curves(records: Mapping[str, Mapping[str, Any]], key: str) -> "pandas.DataFrame":
-    """One row a model and epoch: `Model`, `Epoch` and the history's `key` as `VALUE`."""
+def frame_curves(records: Mapping[str, Record], figure: str) -> "pandas.DataFrame":
+    """One row a model and epoch: `Model`, `Epoch`, and the `Epoch.<figure>` as `VALUE`."""
     import pandas
 
-    scale = 100 if key.endswith("accuracy") else 1
+    scale = 100 if figure.endswith("accuracy") else 1
     return pandas.DataFrame(
         [
-            {text.MODEL: text.LABELS[name], text.EPOCH: epoch["epoch"], VALUE: scale * epoch[key]}
+            {MODEL: LABELS[name], EPOCH: epoch.epoch, VALUE: scale * getattr(epoch, figure)}
             for name, record in records.items()
-            for epoch in record["history"]
+            for epoch in record.history
         ]
     )
 
 
-def frame_steps(events: Sequence[Event]) -> "pandas.DataFrame | None":
-    """Train loss against steps: `Step` and `VALUE`; None before there are two."""
-    points = [
-        (event.step, round(event.train_loss, 3))
-        for event in events
-        if isinstance(event, StepSummary)
-    ]
-    return _frame(points, text.STEP)
-
-
-def frame_epochs(events: Sequence[Event]) -> "pandas.DataFrame | None":
-    """Validation accuracy in percent against epochs, the start as epoch 0: `Epoch` and `VALUE`;
-    None before there are two."""
-    points = [
-        (
-            event.epoch if isinstance(event, EpochFinished) else 0,
-            round(100 * event.validation_accuracy, 1),
-        )
-        for event in events
-        if isinstance(event, (StartEvaluated, EpochFinished))
-    ]
-    return _frame(points, text.EPOCH)
-
-
-def _frame(points: Sequence[tuple[float, float]], x: str) -> "pandas.DataFrame | None":
+def frame_points(points: Sequence[tuple[float, float]], x: str) -> "pandas.DataFrame | None":
+    """Points of one curve as `x` and `VALUE`; None before there are two: a line needs them, and a
+    plot that begins empty keeps the margins and the kind of an empty one."""
     import pandas
 
-    # A line needs two, and a plot that begins empty keeps the margins and the kind of an empty one.
-    if len(points) < 2:
-        return None
-    return pandas.DataFrame(points, columns=[x, VALUE])
+    return None if len(points) < 2 else pandas.DataFrame(points, columns=[x, VALUE])
 
 
-def plot_confusion(share: np.ndarray, colour: np.ndarray, strength: np.ndarray) -> str:
-    """A confusion matrix as inline SVG that takes the page's text colour.
+def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How confusion cells are coloured: right ones by their share, errors by their share of the
+    largest error, so that errors show beside a diagonal many times as large.
 
     Args:
-        share: `(true, predicted)` of the true class, 0..1; drawn as nothing but colour.
-        colour: `right` or `wrong`, `(10, 10)`.
-        strength: opacity, 0..1, `(10, 10)`.
+        share: `(10, 10)` of the true class, 0..1.
+
+    Returns:
+        `right` or `wrong`, and the strength 0..1, each `(10, 10)`.
     """
+    diagonal = np.eye(len(share), dtype=bool)
+    largest_error = max(float(share[~diagonal].max()), 1e-9)
+    return (
+        np.where(diagonal, "right", "wrong"),
+        np.where(diagonal, share, share / largest_error),
+    )
+
+
+def plot_confusion(share: np.ndarray) -> Markup:
+    """A confusion matrix, `(true, predicted)` of the true class in 0..1, as inline SVG that takes
+    the page's text colour."""
+    colour, strength = shade(share)
     pixels = np.zeros((*share.shape, 4))
     pixels[..., :3] = np.where(
         (colour == "right")[..., None], np.array(_BLUE) / 255, np.array(_ORANGE) / 255
@@ -84,7 +88,7 @@ def plot_confusion(share: np.ndarray, colour: np.ndarray, strength: np.ndarray) 
     return _plot_cells(pixels.tobytes(), None)
 
 
-def plot_difference(first: np.ndarray, second: np.ndarray) -> str:
+def plot_difference(first: np.ndarray, second: np.ndarray) -> Markup:
     """The first model's shares minus the second's, in percentage points, as inline SVG.
 
     Args:
@@ -99,32 +103,20 @@ def plot_difference(first: np.ndarray, second: np.ndarray) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> str:
+def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> Markup:
     """Ten by ten coloured cells `(10, 10, 4)` float64, with a number each or none."""
     # A second of importing, spared to those who never open the tab.
     import matplotlib
     from matplotlib.figure import Figure
 
-    style: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "quartet",
-        "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans"],
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "axes.edgecolor": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
-    }
     side = len(CLASSES)
-    pixels = np.frombuffer(rgba).reshape(side, side, 4)
     size, font = (4.0, 10.0) if numbers is None else (6.4, 9.0)
-    with matplotlib.rc_context(style):
+    with _DRAWING, matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(size, size), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
-        axes.pcolormesh(pixels, rasterized=False)
+        axes.pcolormesh(np.frombuffer(rgba).reshape(side, side, 4), rasterized=False)
         axes.invert_yaxis()
         axes.set_aspect("equal")
         middles = np.arange(side) + 0.5
@@ -133,15 +125,20 @@ def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> str:
         axes.tick_params(length=0, labelsize=font)
         axes.spines[:].set_alpha(0.3)
         if numbers is not None:
-            axes.set_xlabel("predicted", fontsize=font)
-            axes.set_ylabel("true", fontsize=font)
-            for index, number in enumerate(numbers):
-                if number:
-                    axes.text(
-                        index % side + 0.5, index // side + 0.5, f"{number:+.1f}",
-                        ha="center", va="center", fontsize=font - 1.5,
-                    )  # fmt: skip
+            axes.set_xlabel(PREDICTED, fontsize=font)
+            axes.set_ylabel(TRUE, fontsize=font)
+            _write_numbers(axes, numbers, font - 1.5)
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
-    return svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    # Ours alone: nothing of a visitor is in it.
+    return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))
+
+
+def _write_numbers(axes: "Axes", numbers: Sequence[float], font: float) -> None:
+    """A signed number in every cell that has one."""
+    side = len(CLASSES)
+    for index, number in enumerate(numbers):
+        if number:
+            where = index % side + 0.5, index // side + 0.5
+            axes.text(*where, f"{number:+.1f}", ha="center", va="center", fontsize=font)

@@ -42,15 +42,6 @@ def _lies_in(folder: Path, path: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def read_own_picture(file: Any, folder: Path, client: str = "") -> bytes:
-    """What the models see of an uploaded file, as a PNG file.
-
-    Raises:
-        PictureError: as `read_pixels`.
-    """
-    return encode_pixels(read_pixels(file, folder, client=client))
-
-
 def encode_pixels(pixels: np.ndarray) -> bytes:
     """A PNG file of `pixels (3, height, width)` uint8."""
     content = io.BytesIO()

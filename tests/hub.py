@@ -1,4 +1,4 @@
-"""A stand-in for the endpoints of Hugging Face that `demo.jobs.hub` uses, over HTTP on this machine.
+"""A local stand-in for the endpoints of Hugging Face that `demo.jobs.hub` uses, over HTTP.
 
 A job that it is asked to run is run: the command, as a child process. Files of one repository lie
 in memory.

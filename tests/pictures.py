@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -129,3 +130,96 @@ def _riff(kind: bytes, body: bytes) -> bytes:
 def _chunk(kind: bytes, body: bytes) -> bytes:
     checksum = struct.pack(">I", zlib.crc32(kind + body))
     return struct.pack(">I", len(body)) + kind + body + checksum
+
+
+HUGE = (10_000, 5_000)
+EXIF = b"Exif\0\0"
+BOMBS: dict[str, tuple[str, Callable[[Image.Image], bytes]]] = {
+    "EXIF directory, entries over each other, PNG": (
+        "64 kB",
+        lambda picture: add_png_chunks(
+            encode(picture, "PNG"), b"eXIf", make_overlapping_exif(7_000)
+        ),
+    ),
+    "EXIF directory, entries over each other, below 64 kB": (
+        "64 kB",
+        lambda picture: add_jpeg_bytes(
+            encode(picture, "JPEG"),
+            make_segment(0xE1, EXIF + make_overlapping_exif(2_500)),
+        ),
+    ),
+    "EXIF again and again, PNG": (
+        "64 kB",
+        lambda picture: add_png_chunks(encode(picture, "PNG"), b"eXIf", EXIF * 333_000),
+    ),
+    "EXIF again and again, WebP": (
+        "64 kB",
+        lambda picture: add_webp_exif(encode(picture, "WEBP"), EXIF * 333_000),
+    ),
+    "EXIF again and again, JPEG": (
+        "64 kB",
+        lambda picture: add_jpeg_bytes(
+            encode(picture, "JPEG"), make_segment(0xE1, EXIF * 10_900) * 31
+        ),
+    ),
+    "EXIF of 1 MB": (
+        "64 kB",
+        lambda picture: add_png_chunks(
+            encode(picture, "PNG"), b"eXIf", b"II*\0" + bytes(1_000_000)
+        ),
+    ),
+    "GIF comment byte by byte": (
+        "64 kB",
+        lambda picture: add_gif_comment(encode(picture, "GIF"), 1_000_000),
+    ),
+    "JPEG of 1,000 empty scans": (
+        "50 passes",
+        lambda _: add_empty_scans(
+            encode(Image.new("RGB", (800, 600)), "JPEG", progressive=True), 1_000
+        ),
+    ),
+    "JPEG of padding": (
+        "64 kB",
+        lambda picture: add_jpeg_bytes(encode(picture, "JPEG"), b"\xff" * 19_000_000),
+    ),
+    "JPEG of padding after its data": (
+        "64 kB",
+        lambda picture: encode(picture, "JPEG")[:-2] + b"\xff" * 19_000_000 + b"\xd9",
+    ),
+    "JPEG of empty segments": (
+        "64 kB",
+        lambda picture: add_jpeg_bytes(
+            encode(picture, "JPEG"), make_segment(0xE5, b"") * 4_700_000
+        ),
+    ),
+    "PNG of empty chunks": (
+        "64 kB",
+        lambda picture: add_png_chunks(encode(picture, "PNG"), b"abCd", b"", 1_580_000),
+    ),
+    "PNG of empty pixel chunks": (
+        "64 kB",
+        lambda picture: add_png_chunks(encode(picture, "PNG"), b"IDAT", b"", 1_580_000),
+    ),
+    "BMP of run lengths": ("megapixels", lambda _: make_rle_bmp(9_999, 5_000)),
+    "WebP of 36 bytes": ("megapixels", lambda _: make_flat_webp(*HUGE)),
+    "GIF frame larger than its screen": ("megapixels", lambda _: claim_gif(*HUGE)),
+    "GIF screen": ("megapixels", lambda _: claim_gif(1, 1, HUGE)),
+    "PNG with transparency": ("megapixels", lambda _: claim_png(*HUGE, colour=6)),
+    "PNG of 16 bits": (
+        "megapixels",
+        lambda _: claim_png(*HUGE, depth=16, colour=0),
+    ),
+    "PNG interlaced": ("megapixels", lambda _: claim_png(*HUGE, laced=1)),
+    "PNG of two headers": (
+        "not a whole picture",
+        lambda picture: add_png_chunks(encode(picture, "PNG"), b"IHDR", claim_png(*HUGE)[16:29]),
+    ),
+    "JPEG of two frames": (
+        "not a whole picture",
+        lambda picture: add_jpeg_bytes(
+            encode(picture, "JPEG"),
+            make_segment(0xC0, b"\x08\x00\x01\x00\x01\x01\x01\x11\x00"),
+        ),
+    ),
+}
+"""Name to what its refusal says, and what makes it of a small picture."""

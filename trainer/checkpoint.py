@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from trainer.errors import CheckpointError, TrainingError
-from trainer.files import hash_bytes, hash_file, replacing
+from trainer.files import hash_bytes, hash_file, replacing, write_file
 from trainer.recipe import CLASSES, RECIPE_NAMES
 from trainer.record import Record
 from trainer.resnet import weight_shapes
@@ -249,9 +249,7 @@ def save_state(folder: Path, name: str, step: int, tensors: dict[str, Tensor], i
     """
     stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     content = safetensors.torch.save(stored, {"info": json.dumps(info)})
-    path = folder / f"{name}.{step:08d}.{hash_bytes(content)[:32]}.state"
-    with replacing(path, content):
-        pass
+    write_file(folder / f"{name}.{step:08d}.{hash_bytes(content)[:32]}.state", content)
     for old in _states(folder, name)[KEPT_STATES:]:
         old.unlink(missing_ok=True)
 

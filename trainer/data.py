@@ -222,8 +222,7 @@ def _digest(files: dict[str, list[Path]], source: Path) -> str:
         for path in files[split]:
             total.update(f"{path.relative_to(source)}\n".encode())
             with path.open("rb") as content:
-                while block := content.read(1 << 20):
-                    total.update(block)
+                hashlib.file_digest(content, lambda: total)  # goes on with the one hash
     return total.hexdigest()
 
 

@@ -82,8 +82,13 @@ def setting(
     return Field(default, title=label, description=info, json_schema_extra=extra, **bounds)
 
 
-def describe_field(model: type[BaseModel], name: str) -> Declared:
-    """Reads one field's declaration."""
+def to_flag(name: str) -> str:
+    """A setting's flag on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def describe_setting(model: type[BaseModel], name: str) -> Declared:
+    """All that a form or a command line needs to know of one setting."""
     field = model.model_fields[name]
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     kind, values, optional = _read_type(field.annotation)
@@ -110,12 +115,12 @@ def to_error(model: type[BaseModel], error: ValidationError) -> SettingError:
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return SettingError("setting_unknown", setting=name)
-    declared = describe_field(model, name)
+    declared = describe_setting(model, name)
     code = "setting_missing" if first["type"] == "missing" else "setting_wrong"
     return SettingError(
         code,
         setting=name,
-        flag=f"--{name.replace('_', '-')}",
+        flag=to_flag(name),
         label=declared.label,
         allowed=declared.allowed,
         value="nothing" if first["input"] is None else repr(first["input"]),

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trainer.containers import Contents, inspect_file
-from trainer.containers.limits import FORMAT_NAMES, FORMATS, MAX_ASPECT, MAX_MEGAPIXELS
+from trainer.containers.limits import FORMATS, MAX_ASPECT, MAX_MEGAPIXELS, not_whole
 from trainer.decoding_child import (
     ANSWER,
     CODES,
@@ -42,12 +42,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHILDREN = 2
+QUEUE_S = TIMEOUT_S
+"""A client's own pictures may keep its next one waiting so long."""
 PATIENCE_S = 2 * TIMEOUT_S
-"""A picture waits this long for its turn; only who sent many costly ones waits so long."""
+"""A picture waits so long for its turn."""
 START_S = 30
 """A child has this long to start."""
 SLOW_S = 1.0
 """Once a decoding takes so long, the replacement of its child is started."""
+KEPT_BYTES = 8 * 2**20
+"""What a child may keep of its memory from one picture to the next."""
 REMEMBERED_S = 120
 REMEMBERED = 1000
 """What cost a child is refused unseen for so long, so many of them."""
@@ -75,7 +79,7 @@ class Decoder:
             memory_bytes: how much it may add to its child.
         """
         self._limits = timeout_s, memory_bytes
-        self._turns = Turns(children)
+        self._turns = Turns(children, QUEUE_S, PATIENCE_S)
         self._idle: list[_Child] = []
         self._spares: list[_Child] = []
         self._costly: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
@@ -103,9 +107,9 @@ class Decoder:
         if crop not in CROPS:
             raise PictureError("picture_crop", allowed=" or ".join(CROPS))
         contents = inspect_file(content)
-        key = hashlib.blake2b(content, digest_size=16).digest()
+        key = hashlib.sha256(content).digest()
         try:
-            with self._turns.take(client, key, PATIENCE_S):
+            with self._turns.take(client, key):
                 self._refuse_costly(key)
                 pixels = self._ask(contents, key, crop, side)
         except NoTurn:
@@ -188,9 +192,9 @@ class _Child:
         """
         self._socket, theirs = socket.socketpair()
         self._timeout_s, self._ready = timeout_s, False
-        # Nothing of ours is inherited, but where an interpreter finds its own library. Large blocks
-        # of memory go back to the system once freed (mallopt(3), M_MMAP_THRESHOLD).
-        environment = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+        # Nothing of ours is inherited, but where an interpreter finds its own library. What a large
+        # picture took goes back to the system, what an ordinary one takes is kept (mallopt(3)).
+        environment = {f"MALLOC_{name}_THRESHOLD_": str(KEPT_BYTES) for name in ("MMAP", "TRIM")}
         if "LD_LIBRARY_PATH" in os.environ:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN]
@@ -269,14 +273,16 @@ class _Child:
 
 
 def _word(code: str, kind: str) -> PictureError:
-    """The error of a code, with the facts its sentence names."""
-    facts: dict[str, dict[str, Any]] = {
-        "picture_not_whole": {"formats": FORMAT_NAMES},
-        "picture_too_many_pixels": {"most_megapixels": MAX_MEGAPIXELS.get(kind)},
-        "picture_too_long": {"most_aspect": MAX_ASPECT},
-        "picture_too_slow": {"most_s": TIMEOUT_S},
-    }
-    return PictureError(code, **facts.get(code, {}))
+    """The error of a code, for a picture of that format."""
+    errors = (
+        not_whole(),
+        PictureError("picture_too_many_pixels", most_megapixels=MAX_MEGAPIXELS.get(kind)),
+        PictureError("picture_too_long", most_aspect=MAX_ASPECT),
+        PictureError("picture_too_slow", most_s=TIMEOUT_S),
+        PictureError("picture_too_much_memory"),
+        PictureError("picture_no_decoder"),
+    )
+    return next(error for error in errors if error.code == code)
 
 
 @functools.cache

@@ -6,19 +6,15 @@ to one that was never interrupted.
 """
 
 import datetime
-import platform
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor
 from torchvision.models import ResNet
 
-import trainer
 from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
 from trainer.data import Dataset, Split, split_validation
@@ -32,7 +28,7 @@ from trainer.events import (
     RunStarted,
     StartEvaluated,
 )
-from trainer.examples import Examples, FeatureExamples, ImageExamples, features_of
+from trainer.examples import Examples, FeatureExamples, Features, ImageExamples, compute_all
 from trainer.figures import stored_logits
 from trainer.model import (
     Backbone,
@@ -43,7 +39,7 @@ from trainer.model import (
 from trainer.optimizers import build_optimizer
 from trainer.recipe import Recipe
 from trainer.record import BackboneFacts, DataFacts, Figures, Origin, Record
-from trainer.resources import describe_hardware, sample_resources
+from trainer.resources import describe_hardware, list_versions, sample_resources
 from trainer.run import Run
 from trainer.stop import Interrupted, StopRequest
 
@@ -70,15 +66,6 @@ class Placement:
     to resume from."""
 
 
-@dataclass(frozen=True)
-class _Features:
-    """A frozen backbone's outputs for every split, on the device."""
-
-    of: dict[str, Tensor]
-    """Split to `(N, 512)` float32."""
-    seconds: float
-
-
 class Trainer:
     """Fits recipes on one data set and backbone, computing frozen features once for all."""
 
@@ -103,7 +90,8 @@ class Trainer:
             training, validation = split_validation(data)
             splits = {"train": training, "validation": validation, "test": data.test}
         self.splits = splits
-        self._features: dict[int, _Features] = {}
+        self._features: dict[int, Features] = {}
+        """Input size in pixels to what all frozen recipes of that size share."""
 
     def fit(self, recipe: Recipe, on_event: OnEvent, stop: StopRequest) -> None:
         """Trains `recipe` and writes its checkpoint into the placement's folder.
@@ -125,14 +113,7 @@ class Trainer:
                 record = self._save_checkpoint(run, model, before)
                 run.clock.tick()
         except Exception as error:
-            on_event(
-                RunFailed(
-                    recipe=recipe.name,
-                    reason=str(error),
-                    code=getattr(error, "code", None),
-                    step=run.step if run else 0,
-                )
-            )
+            on_event(RunFailed.tell(recipe.name, error, run.step if run else 0))
             raise
         on_event(
             RunFinished(
@@ -251,18 +232,9 @@ class Trainer:
         if not recipe.frozen:
             return ImageExamples(run.measured, recipe, self.splits, place.device, place.world)
         if recipe.image_px not in self._features:
-            started_s = time.monotonic()
-            features = {
-                name: features_of(
-                    model,
-                    split.images.to(place.device),
-                    recipe.image_px,
-                    place.world,
-                    place.keep_features,
-                )
-                for name, split in self.splits.items()
-            }
-            self._features[recipe.image_px] = _Features(features, time.monotonic() - started_s)
+            self._features[recipe.image_px] = compute_all(
+                model, recipe.image_px, self.splits, place.device, place.world, place.keep_features
+            )
         labels = self.splits["train"].labels.to(place.device)
         return FeatureExamples(run.measured, self._features[recipe.image_px].of, labels)
 
@@ -373,12 +345,7 @@ class Trainer:
             precision=self._precision(recipe),
             processes=place.world.size,
             hardware=describe_hardware(place.device),
-            versions={
-                "quartet": trainer.__version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
-            },
+            versions=list_versions(),
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             train_s=run.clock.train_s,
             features_s=self._features[recipe.image_px].seconds if recipe.frozen else None,

@@ -4,7 +4,7 @@ The sentence of a code for a terminal stands in `SENTENCES`; the app has its own
 terminal's would name a flag, a command or a path.
 """
 
-from typing import Any
+from typing import Any, Self
 
 SENTENCES = {
     # Settings
@@ -13,7 +13,7 @@ SENTENCES = {
     "setting_unknown": "{setting} is not a setting here: leave it out.",
     "settings_contradict_frozen": (
         "where only the last layer is trained, features are computed once, so images cannot be "
-        "augmented: set flip to False, and the shifts, crops, colours and blur to nothing."
+        "augmented: leave flips, shifts, crops, colours and blur out."
     ),
     # Checkpoints
     "checkpoint_unreadable": "{file} cannot be read: {reason}.",
@@ -144,8 +144,16 @@ class QuartetError(Exception):
     def __str__(self) -> str:
         return SENTENCES[self.code].format(**self.facts)
 
-    def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self.code, self.facts)
+    @classmethod
+    def restore(cls, code: str | None, facts: dict[str, Any]) -> Self | None:
+        """The error of a code and facts that were written down; None where they are none of ours,
+        or of a version that told other facts."""
+        error = cls(code or "", **facts)
+        try:
+            str(error)
+        except (KeyError, ValueError):
+            return None
+        return error
 
 
 class SettingError(QuartetError):
@@ -170,8 +178,3 @@ class PictureError(QuartetError):
 
 class TrainingError(QuartetError):
     """A run could not start, or stopped by a fault."""
-
-
-def _rebuild(kind: type[QuartetError], code: str, facts: dict[str, Any]) -> QuartetError:
-    """Unpickles an error that crossed from a child process."""
-    return kind(code, **facts)

@@ -8,11 +8,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from trainer.errors import SettingError
+from trainer.errors import QuartetError, SettingError
 from trainer.recipe import Recipe
 from trainer.record import Epoch, Hardware, Matrix, Part
 
@@ -106,10 +106,29 @@ class RunFailed(Event):
 
     kind: Literal["run_failed"] = "run_failed"
     reason: str
-    """For a terminal."""
+    """For a terminal, without a path of the machine where it was none of ours."""
     code: str | None = None
     """Of the `QuartetError`, where it was one."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Its facts, as JSON values."""
     step: int
+
+    @classmethod
+    def tell(cls, recipe: str, error: BaseException, step: int) -> Self:
+        """What ended a run."""
+        if isinstance(error, QuartetError):
+            facts = {
+                name: fact if isinstance(fact, (int, float)) else str(fact)
+                for name, fact in error.facts.items()
+            }
+            return cls(recipe=recipe, reason=str(error), code=error.code, facts=facts, step=step)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return cls(recipe=recipe, reason=reason, step=step)
+
+    @property
+    def error(self) -> QuartetError | None:
+        """The `QuartetError` it was, where it was one."""
+        return QuartetError.restore(self.code, self.facts)
 
 
 OnEvent = Callable[[Event], None]

@@ -5,7 +5,9 @@ to evaluate, `train_batch` to feed it, and `logits` to evaluate it.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -95,6 +97,37 @@ class FeatureExamples:
     def logits(self, split: str) -> Tensor:
         logits: Tensor = self.network(self._features[split])
         return logits.float().cpu()
+
+
+@dataclass(frozen=True)
+class Features:
+    """A frozen backbone's outputs for every split, on the device."""
+
+    of: dict[str, Tensor]
+    """Split to `(N, 512)` float32."""
+    seconds: float
+    """What computing them took."""
+
+
+def compute_all(
+    model: ResNet,
+    image_px: int,
+    splits: dict[str, Split],
+    device: torch.device,
+    world: World,
+    keep: bool,
+) -> Features:
+    """The features of every split.
+
+    Args:
+        keep: as for `features_of`.
+    """
+    started_s = time.monotonic()
+    features = {
+        name: features_of(model, split.images.to(device), image_px, world, keep)
+        for name, split in splits.items()
+    }
+    return Features(features, time.monotonic() - started_s)
 
 
 def features_of(

@@ -43,7 +43,8 @@ class Familiarity:
         """Length `(N,)` of what the directions do not reach."""
         directions = self.directions.float()
         away = features.float() - self.origin
-        return torch.linalg.vector_norm(away - (away @ directions) @ directions.T, dim=1)
+        residual: Tensor = (away - (away @ directions) @ directions.T).norm(dim=1)
+        return residual
 
 
 def fit_familiarity(

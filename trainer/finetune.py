@@ -66,8 +66,7 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
 
 
 def settings_like_start(start: str, checkpoints: Path, **changes: Any) -> JobSettings:
-    """The start's own settings, some of them changed: the one answer to "as the start was trained",
-    for the command line and the app alike.
+    """The start's own settings, some of them changed: what its record tells, by `JobSettings.like`.
 
     Args:
         start: as for `load_start`.
@@ -83,14 +82,15 @@ def settings_like_start(start: str, checkpoints: Path, **changes: Any) -> JobSet
 
 def _read_recipe(start: str, checkpoints: Path) -> Recipe:
     """The recipe a start was trained with; the plain backbone's and that of a file without a record
-    are `sgd_frozen`'s, at the input size that the file's metadata names."""
+    are `sgd_frozen`'s, at the input size that the file's metadata names, if it does."""
     if start == PLAIN_BACKBONE:
         return load_record(checkpoints, _BACKBONE_OF).recipe
     path = _find_weights(start, checkpoints)
     if start in RECIPE_NAMES or path.with_name(f"{path.stem}.json").exists():
         return load_record(path.parent, path.stem).recipe
     _, metadata = load_weights(path)
-    image_px = int(metadata.get("image_px", NATIVE_PX))
+    named = metadata.get("image_px", "")
+    image_px = int(named) if named.isdecimal() else NATIVE_PX
     return PRESETS["default"][_BACKBONE_OF].changed(image_px=image_px)
 
 

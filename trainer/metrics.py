@@ -14,8 +14,6 @@ from trainer.record import Figures
 ACCEPTED_FRACTION = 0.95
 """Share of familiar images that `energy_threshold` takes for such: the operating point of
 Liu et al. (see `energy`)."""
-
-
 SIGNIFICANCE = 0.05
 """A difference is called more than chance where the paired exact test's p lies below this, the
 level of Fisher, "Statistical Methods for Research Workers", 1925."""
@@ -39,11 +37,10 @@ def measure(logits: Tensor, labels: Tensor) -> Figures:
     )
 
 
-def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int = len(CLASSES)) -> Tensor:
-    """Counts `(classes, classes)` int64 of true class (row) against predicted class (column)."""
-    return torch.bincount(labels * classes + predicted, minlength=classes**2).reshape(
-        classes, classes
-    )
+def confusion_matrix(labels: Tensor, predicted: Tensor) -> Tensor:
+    """Counts `(10, 10)` int64 of true class (row) against predicted class (column)."""
+    side = len(CLASSES)
+    return torch.bincount(labels * side + predicted, minlength=side**2).reshape(side, side)
 
 
 def confusion_shares(confusion: Tensor) -> Tensor:

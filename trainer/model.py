@@ -12,7 +12,7 @@ from torchvision.models import ResNet, ResNet18_Weights, resnet18
 from trainer.errors import BackboneError
 from trainer.files import hash_file
 from trainer.recipe import CLASSES, NATIVE_PX, Recipe
-from trainer.resnet import is_head
+from trainer.resnet import is_head, weight_shapes
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,13 @@ def _download_imagenet() -> Backbone:
 
 
 def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        model = build_model()
-    expected = {name: tensor for name, tensor in model.state_dict().items() if not is_head(name)}
+    expected = {name: shape for name, shape in weight_shapes().items() if not is_head(name)}
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
         if not is_head(name)
     }
-    if {name: tensor.shape for name, tensor in weights.items()} != {
-        name: tensor.shape for name, tensor in expected.items()
-    }:
+    if {name: tuple(tensor.shape) for name, tensor in weights.items()} != expected:
         raise BackboneError("backbone_not_resnet", path=source)
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise BackboneError("backbone_not_finite", path=source)

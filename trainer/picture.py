@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image, ImageOps
 
 from trainer.containers import Contents, inspect_file
-from trainer.containers.limits import LIMITS, MAX_BYTES, MAX_MEGAPIXELS, check_size, not_whole
+from trainer.containers.limits import MAX_MEGAPIXELS, check_size, not_whole
 from trainer.errors import PictureError
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = [
-    "LIMITS", "MAX_BYTES", "SQUARE_PX", "Crop", "cut_square", "decode_picture", "render_picture",
-    "to_pixels",
-]  # fmt: skip
-
 SQUARE_PX = 32
-"""Side of the square that the models are handed."""
+"""Side of the square that the models are handed: `recipe.NATIVE_PX`, whose module the child process
+has no need of."""
 DRAFT_FACTOR = 8
 """A JPEG is decoded at the smallest of its 1/1, 1/2, 1/4 and 1/8 scales whose sides reach this many
 times the square's. Eight decoded pixels a side of each pixel the models see leave the resize its

@@ -2,7 +2,7 @@
 
 A field's declaration holds its type, bounds, unit, label and explanation. The command line, the
 app's form, the JSON of records and jobs, the arguments that repeat a run and the sentence about a
-wrong value are all derived from it (`describe_setting`).
+wrong value are all derived from it (`trainer.declared`).
 
 The experiment fixes the optimizer, its learning rate and momentum, and what is frozen.
 Everything else in a recipe is ours; each choice was made on the validation split and is
@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trainer.declared import Declared, describe_field, setting, to_error
+from trainer.declared import setting, to_error, to_flag
 from trainer.errors import SettingError
 
 ClassName = Literal[
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 ]
-CLASSES: tuple[str, ...] = get_args(ClassName)
+CLASSES: tuple[ClassName, ...] = get_args(ClassName)
 """CIFAR-10's classes in label order, as in the Hub dataset `uoft-cs/cifar10`."""
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -37,7 +37,7 @@ PLAIN_BACKBONE = "backbone"
 EMPHASIS = 3.0
 """How many times as likely an image of an emphasised class is to be among the chosen."""
 AUGMENT_PADDING_PX = 4
-"""Random shifts of a job that augments, as in the full recipes."""
+"""Random shifts of the full recipes, and of a job that augments."""
 MAX_OWN_PICTURES = 50
 OWN_REPEATS = 20
 
@@ -275,16 +275,6 @@ class JobSettings(Settings):
         return arguments
 
 
-def describe_setting(settings: type[Settings], name: str) -> Declared:
-    """All that a form or a command line needs to know of one setting."""
-    return describe_field(settings, name)
-
-
-def to_flag(name: str) -> str:
-    """A setting's flag on the command line."""
-    return f"--{name.replace('_', '-')}"
-
-
 def join_command(arguments: list[str]) -> str:
     """A command line for people to copy into a shell."""
     return f"python -m trainer {shlex.join(arguments)}"
@@ -320,7 +310,7 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     ),
     "report": _recipes(
         "report",
-        full={"epochs": 20, "batch_size": 32, "crop_padding_px": 4},
+        full={"epochs": 20, "batch_size": 32, "crop_padding_px": AUGMENT_PADDING_PX},
         frozen={"epochs": 20, "batch_size": 128},
     ),
 }

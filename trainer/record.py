@@ -10,13 +10,12 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainer.errors import CheckpointError, SettingError
-from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, JobSettings, Recipe
+from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, ClassName, JobSettings, Recipe
 
 RECORD_FORMAT = 1
 """Version of the record's layout; raised when a reader of the old one would fail."""
 
 T = TypeVar("T")
-ClassLabel = Annotated[str, Field(pattern=f"^({'|'.join(CLASSES)})$")]
 PerClass = Annotated[tuple[T, ...], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
 """A value a class, in label order."""
 Matrix = PerClass[PerClass[int]]
@@ -96,8 +95,8 @@ class Figures(Part):
     loss: float
     confusion: Matrix
     per_class_accuracy: PerClass[float]
-    best_class: ClassLabel
-    worst_class: ClassLabel
+    best_class: ClassName
+    worst_class: ClassName
     calibration_error: float
     """See `metrics.calibration_error`."""
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import psutil
 import torch
+import torchvision
 
+import trainer
 from trainer.events import OnEvent, ResourceSample
 from trainer.record import Hardware
 
@@ -75,6 +77,16 @@ def describe_hardware(device: torch.device) -> Hardware:
         gpu=torch.cuda.get_device_name(device) if gpu else None,
         gpu_memory_bytes=torch.cuda.get_device_properties(device).total_memory if gpu else None,
     )
+
+
+def list_versions() -> dict[str, str]:
+    """The programs that decide a run, for its record."""
+    return {
+        "quartet": trainer.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }
 
 
 def _cpu_name() -> str:

@@ -119,8 +119,8 @@ class Run:
 
     def end_here(self) -> None:
         """Makes the step just taken the last one."""
+        self.ended_early = self.step < self.total_steps
         self.total_steps = self.step
-        self.ended_early = True
 
     def start_steps(self) -> None:
         """Counts what came before the first step as preparation."""

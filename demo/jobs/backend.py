@@ -6,6 +6,10 @@ from typing import Protocol
 
 from trainer.recipe import JobSettings
 
+ROOT = Path(__file__).parents[2]
+"""The repository."""
+SHIPPED = ROOT / "checkpoints"
+"""The four models that it comes with."""
 NAME = "finetuned"
 """Of the checkpoint a job writes."""
 EVENTS, LOG = "events.jsonl", "log.txt"
@@ -64,6 +68,8 @@ class Backend(Protocol):
 
     place: str
     """Where jobs run, in words: `on this server`."""
+    leaves: str
+    """What of a deleted job stays there, in a sentence, or nothing."""
     full_data: bool
     """True where jobs train on the full data set, False where on the embedded sample."""
     threads: int | None

@@ -17,9 +17,8 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
 
 from demo.jobs import words
-from demo.jobs.backend import EVENTS, LOG, NAME, Order
+from demo.jobs.backend import EVENTS, LOG, NAME, SHIPPED, Order
 from demo.jobs.hub_worker import CHECKPOINTS, EVENT, INPUTS, OUTPUTS, SAVING_S, STOP
-from demo.jobs.local import ROOT
 from demo.jobs.refusal import Refused
 from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES
 
@@ -73,6 +72,7 @@ class HubSettings:
 class HubBackend:
     """Starts jobs on Hugging Face Jobs."""
 
+    leaves: str = words.LEFT_ON_HUB
     full_data = True
     threads: int | None = None
     waiting_s = 900.0
@@ -96,7 +96,7 @@ class HubBackend:
         self.place = words.describe_hub(settings.flavor)
         self._settings = settings
         self._wall_s = wall_s
-        self._checkpoints = None if checkpoints.resolve() == ROOT / "checkpoints" else checkpoints
+        self._checkpoints = None if checkpoints.resolve() == SHIPPED else checkpoints
         self._namespace = settings.repo.partition("/")[0]
         self._api = HfApi(endpoint, token=settings.token)
         self._price_a_second: float | None = None

@@ -18,9 +18,8 @@ from typing import IO, Any
 
 from huggingface_hub import HfApi
 
-from demo.jobs.backend import EVENTS, NAME, OWN
+from demo.jobs.backend import EVENTS, NAME, OWN, ROOT, SHIPPED
 
-ROOT = Path(__file__).parents[2]
 INPUTS, OUTPUTS, CHECKPOINTS, STOP = "in", "out", "checkpoints", "stop"
 """Folders in a job's folder of the repository, one of the inputs, and the note that ends a job."""
 EVENT = "event "
@@ -64,7 +63,7 @@ def start_trainer(arguments: Sequence[str], inputs: Path, out: Path) -> "subproc
     own = inputs / OWN
     command = [
         *(sys.executable, "-m", "trainer", *arguments, "--out", str(out)),
-        *("--checkpoints", str(checkpoints if checkpoints.is_dir() else ROOT / CHECKPOINTS)),
+        *("--checkpoints", str(checkpoints if checkpoints.is_dir() else SHIPPED)),
         *(("--own", str(own)) if own.is_dir() else ()),
     ]
     return subprocess.Popen(command, cwd=inputs, env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo.jobs.backend import EVENTS, NAME, OWN, START, Backend, Order
+from demo.jobs.backend import EVENTS, NAME, OWN, SHIPPED, START, Backend
 from demo.jobs.estimate import Estimate, estimate, measure_pace
 from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend
@@ -40,6 +40,8 @@ from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES, JobSettings, join_comma
 
 EARLIER = "job:"
 """Before the id of an earlier job that another starts from."""
+LEAST_IMAGES = 2
+"""To train on: what BatchNorm needs of a batch."""
 HOLDER = "another Quartet app"
 
 
@@ -74,6 +76,7 @@ class Jobs:
         self.backend: Backend = backend or LocalBackend(checkpoints)
         self.pictures = TaughtPictures(self._home, self.limits)
         self._uploads = uploads
+        self._shipped = checkpoints.resolve() == SHIPPED
         self._store = JobStore(self._home / "jobs.sqlite3")
         self._queue = Queue(self._store, self.backend, self.limits, self._folders)
         self._readers = Readers()
@@ -95,6 +98,7 @@ class Jobs:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
                 not theirs to take. Then nothing is queued and nothing left.
         """
+        self.check(settings, len(pictures))
         taught = self._find_pictures(token, pictures)
         job_id = create_id()
         fresh, folder = self._new / job_id, self._folders / job_id
@@ -117,6 +121,18 @@ class Jobs:
             raise Refused("not_stored", reason=give_reason(error)) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+    def check(self, settings: JobSettings, pictures: int) -> None:
+        """Looks whether there is enough to train on.
+
+        Args:
+            pictures: of one's own.
+
+        Raises:
+            Refused: there is not.
+        """
+        if settings.images + pictures * settings.own_repeats < LEAST_IMAGES:
+            raise Refused("too_few_images", setting="images", least=LEAST_IMAGES)
 
     def prepare(self) -> None:
         """Makes the next start quick."""
@@ -195,18 +211,21 @@ class Jobs:
         return self._folders / job.id
 
     def command(self, job: Job) -> str:
-        """The command line that repeats the job offline; nothing where another version of the app
-        stored its settings."""
+        """The command line that repeats the job offline, with `PICTURES` and `CHECKPOINTS` where
+        folders of one's own belong; nothing where another version of the app stored its
+        settings."""
         if job.settings is None:
             return ""
-        order = Order(job.settings, self.folder(job))
         settings = job.settings
-        if settings.start.startswith(EARLIER):
+        earlier = settings.start.startswith(EARLIER)
+        if earlier:
             settings = settings.changed(start=f"{NAME}.safetensors")
         arguments = settings.arguments()
+        if not (earlier or self._shipped):
+            arguments += ["--checkpoints", "CHECKPOINTS"]
         if not self.backend.full_data:
             arguments.append("--sample")
-        if order.own:
+        if (self.folder(job) / OWN).is_dir():
             arguments += ["--own", "PICTURES"]
         threads = self.backend.threads
         prefix = f"OMP_NUM_THREADS={threads} " if threads else ""
@@ -229,11 +248,15 @@ class Jobs:
                 if ages.of(use, use.ended_s) > DAY_S:
                     self._store.remove_use(use)
             self._store.write_rest()
-        for folder in self._folders.glob("*"):  # of jobs in a store that was set aside
-            if not self._store.has(folder.name) and not self._queue.has_wish(folder.name):
-                sweep_files(folder, limits.kept_s, ages)
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+            lost = [  # of jobs in a store that was set aside
+                folder
+                for folder in self._folders.glob("*")
+                if not (self._store.has(folder.name) or self._queue.has_wish(folder.name))
+            ]
+        for folder in lost:
+            sweep_files(folder, limits.kept_s, ages)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         self.pictures.sweep(ages)
         if self._uploads is not None:
             sweep_files(self._uploads, limits.uploads_kept_s, ages)

@@ -13,10 +13,9 @@ from pathlib import Path
 import psutil
 
 from demo.jobs import words
-from demo.jobs.backend import LOG, NAME, Order
+from demo.jobs.backend import LOG, NAME, ROOT, Order
 from trainer.data import is_full_data_at_hand
 
-ROOT = Path(__file__).parents[2]
 NICENESS = 5
 """Priority below the app's: where both want a core, a job gets a quarter of it (Linux's weights are
 335 to 1024, `sched_prio_to_weight`)."""
@@ -84,6 +83,7 @@ class LocalBackend:
     """
 
     place: str = words.ON_THIS_SERVER
+    leaves = ""
     waiting_s = 0.0
     saving_s = 30.0
     seconds_a_day: float = math.inf

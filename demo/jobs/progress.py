@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from demo.jobs.failures import word_failure
 from trainer.events import (
     EpochFinished,
     Event,
@@ -49,6 +50,7 @@ class Progress:
     """From the last step of the last epoch to its figures."""
     finished: RunFinished | None = None
     failure: RunFailed | None = None
+    """Its reason in a visitor's words."""
 
 
 T = TypeVar("T")
@@ -133,6 +135,8 @@ class Reader:
         return came
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, RunFailed):
+            event = self._failure = event.model_copy(update={"reason": word_failure(event)})
         self._last.append(event)
         if isinstance(event, StepSummary):
             self._summary = event
@@ -150,8 +154,6 @@ class Reader:
                 self._evaluation_s = min(between_s, max(0.0, event.seconds - event.train_s))
         elif isinstance(event, RunFinished):
             self._finished = event
-        elif isinstance(event, RunFailed):
-            self._failure = event
 
 
 class Readers:

@@ -104,10 +104,10 @@ class Queue:
                 verdict = self._run(job)
             except OSError as error:
                 verdict = Verdict(FAILED, words.describe_not_started(give_reason(error)))
-            except Exception as error:
+            except Exception:
                 with contextlib.suppress(OSError):  # the log may be on a full disk
                     traceback.print_exc()
-                verdict = Verdict(FAILED, words.describe_worker_fault(give_reason(error)))
+                verdict = Verdict(FAILED, words.FAULT_OF_OURS)
             with self.changed:
                 self._wishes.pop(job.id, None)
                 self._end(job, verdict, time.monotonic() - started_s)

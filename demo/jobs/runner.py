@@ -2,26 +2,24 @@
 
 import contextlib
 import enum
-import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
+from time import monotonic
 
+from demo.faults import explain
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, Backend, Order, Process
+from demo.jobs.failures import hide_paths
 from demo.jobs.limits import Limits
 from demo.jobs.progress import Reader
 from demo.jobs.store import DONE, FAILED, STOPPED, TIMED_OUT
 from trainer.checkpoint import load_checkpoint
-from trainer.errors import SENTENCES, QuartetError
-from trainer.events import RunFailed
+from trainer.errors import QuartetError
 
 WATCH_S = 0.2
 """Between two looks at a running process."""
-MATCHED = 10
-"""Letters of its own that a sentence has at least, to be known again."""
 
 
 class Wish(enum.Enum):
@@ -83,10 +81,10 @@ class Runner:
 
     def _watch(self, process: Process) -> Wish | None:
         """Waits for the process; returns why it was asked or made to end, if it was."""
-        deadline = time.monotonic() + self._limits.wall_s + self._backend.waiting_s
+        deadline = monotonic() + self._limits.wall_s + self._backend.waiting_s
         asked: Wish | None = None
         while not process.wait(WATCH_S):
-            wish, now = self._wish(), time.monotonic()
+            wish, now = self._wish(), monotonic()
             if wish in (Wish.DELETE, Wish.CLOSE):
                 return wish
             if process.memory_bytes() > self._limits.memory_bytes:
@@ -102,12 +100,12 @@ class Runner:
 
     def _judge(self, status: int, wish: Wish | None) -> Verdict:
         """What a process's exit status and its files say."""
-        if wish is Wish.CLOSE:
-            return Verdict(FAILED, words.RESTARTED)
         if wish is Wish.MEMORY:
             return Verdict(FAILED, words.describe_memory_cap(self._limits.memory_bytes))
         if status == 0:
             return self._read_result(wish)
+        if wish is Wish.CLOSE:
+            return Verdict(FAILED, words.RESTARTED)
         if wish is None:
             return Verdict(FAILED, find_reason(self._order.folder, status))
         state, reason = STOPPED, words.NOT_SAVED
@@ -120,10 +118,12 @@ class Runner:
         try:
             origin = load_checkpoint(self._order.folder, NAME).record.origin
         except QuartetError as error:
-            return Verdict(FAILED, _word(error.code, str(error)))
+            return Verdict(FAILED, explain(error))
         if origin is None or not origin.ended_early:
             return Verdict(DONE)
-        if wish is Wish.STOP:
+        if wish is Wish.CLOSE:
+            return Verdict(STOPPED, words.RESTARTED_KEPT)
+        if wish in (Wish.STOP, Wish.DELETE):
             return Verdict(STOPPED)
         return Verdict(TIMED_OUT, words.describe_timeout_kept(self._limits.wall_s))
 
@@ -144,40 +144,12 @@ def tidy(folder: Path) -> None:
 def find_reason(folder: Path, status: int) -> str:
     """Why a process failed: its own word, or what its exit status tells."""
     failure = Reader(folder / EVENTS).read().failure
-    if isinstance(failure, RunFailed):
-        return _word(failure.code, failure.reason)
+    if failure is not None:
+        return failure.reason
     if status == -SIGKILL:
         return words.KILLED
     with contextlib.suppress(OSError):
         for line in (folder / LOG).read_text(errors="replace").splitlines():
             if line.startswith("error: "):
-                sentence = line.removeprefix("error: ")
-                return _word(find_code(sentence), sentence)
+                return hide_paths(line.removeprefix("error: "))
     return words.describe_status(status)
-
-
-def _word(code: str | None, sentence: str) -> str:
-    """A fault as a visitor may read it: without paths, flags and commands."""
-    if code in words.FAILURES:
-        return words.FAILURES[code]
-    if code is not None and re.search(r"\{(path|folder|fetch)\}|--\w|python ", SENTENCES[code]):
-        return words.NOT_STARTED
-    return hide_paths(sentence)
-
-
-def find_code(sentence: str) -> str | None:
-    """The code whose sentence this is, filled with facts, or None."""
-    for code, template in SENTENCES.items():
-        literal = re.split(r"\{[^}]*\}", template)
-        # A template that is nearly all facts would be everything's.
-        if len("".join(literal)) > MATCHED and re.fullmatch(
-            ".+".join(map(re.escape, literal)), sentence
-        ):
-            return code
-    return None
-
-
-def hide_paths(sentence: str) -> str:
-    """A sentence without absolute paths, and without the brackets or quotes around them."""
-    sentence = re.sub(r"^\[Errno \d+\] ", "", sentence)
-    return re.sub(r"""\s*[:(]?\s*['"(]?(?<![\w.])/[^\s'")]*['")]?""", "", sentence)

@@ -1,11 +1,15 @@
 """What a visitor, or whoever runs the app, reads about jobs."""
 
+from demo.faults import SENTENCES
+from trainer.wording import duration
+
 REFUSALS = {
     "queue_full": "Too many jobs are waiting: try again in a few minutes.",
     "own_cap": (
         "You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
     ),
     "budget": "Today's time for jobs is used up: try again tomorrow.",
+    "too_few_images": ("Training images: give {least} or more, or teach it pictures of your own."),
     "no_such_start": ("Choose another start: that job is not yours, has no model, or was deleted."),
     "not_stored": (
         "The job could not be stored ({reason}): tell whoever runs this app, and try again."
@@ -15,7 +19,7 @@ REFUSALS = {
         "A picture you taught is no longer here, so nothing was started: add it again, or start "
         "without it."
     ),
-    "own_full": "At most {most} pictures can be taught: take some out.",
+    "own_full": SENTENCES["own_too_many"],
     "pictures_full": "Too many pictures wait here for jobs: try again tomorrow.",
     "picture_not_stored": (
         "The picture could not be stored ({reason}): tell whoever runs this app, and try again."
@@ -28,29 +32,22 @@ REFUSALS = {
 }
 """Code of a `Refused` to its sentence, a format string over the facts."""
 
-FAILURES = {
-    "batch_too_large": (
-        "Each step takes more images than there are to train on: take a smaller batch size, or "
-        "more images."
-    ),
-    "own_not_a_picture": "One of your pictures cannot be read: take it out, and start again.",
-    "own_none": "Your pictures did not reach the job: start it again.",
-    "own_too_many": "There are more pictures of yours than can be taught: take some out.",
-    "data_no_folder": "The training images are not on this server: tell whoever runs this app.",
-    "data_not_fetched": "The training images could not be fetched: try again later.",
-    "data_no_files": "The training images are not on this server: tell whoever runs this app.",
-    "data_shard_damaged": "The training images are damaged here: tell whoever runs this app.",
-}
-"""Code of a fault that ended a job to its sentence, where the terminal's would not do."""
-
 RESTARTED = "The app was restarted while the job ran: start it again."
-RESTARTED_KEPT = "The app was restarted while the job ran: its model is as it was then."
+RESTARTED_KEPT = "The app was restarted while the job ran."
 OTHER_VERSION = "Another version of this app stored the job, and this one cannot read it."
-NOT_STARTED = "The job could not be started: tell whoever runs this app, and try again."
 KILLED = "The job was killed by the system, perhaps for want of memory."
 NOT_SAVED = "It was stopped before its model could be saved."
 
+FAULT_OF_OURS = (
+    "The app met a fault of its own: start the job again, and tell whoever runs this app if that "
+    "does not help."
+)
+
 ON_THIS_SERVER = "on this server"
+LEFT_ON_HUB = (
+    "Copies of a job's pictures and of its model also lie in a private repository on Hugging Face, "
+    "until whoever runs this app deletes them there."
+)
 
 
 def describe_not_started(reason: str) -> str:
@@ -58,14 +55,11 @@ def describe_not_started(reason: str) -> str:
 
 
 def describe_timeout(wall_s: float) -> str:
-    return f"The job took longer than {wall_s:g} s: choose fewer images or epochs."
+    return f"The job took longer than {duration(wall_s)}: choose fewer images or epochs."
 
 
 def describe_timeout_kept(wall_s: float) -> str:
-    return (
-        f"The job would have taken longer than {wall_s:g} s, so it ended early: its model is as "
-        f"it was then."
-    )
+    return f"The job would have taken longer than {duration(wall_s)}, so it ended early."
 
 
 def describe_memory_cap(memory_bytes: int) -> str:
@@ -104,7 +98,3 @@ def describe_no_store(reason: str) -> str:
 
 def describe_unwritten(reason: str) -> str:
     return f"The list of jobs cannot be written now ({reason}); it will be tried again."
-
-
-def describe_worker_fault(kind: str) -> str:
-    return f"The app met a fault of its own ({kind}): start the job again."

@@ -1,150 +1,181 @@
 """Compare: one picture, four models, side by side; and the same as an API."""
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
-from PIL import Image
-from trainer.settings import MAX_OWN_PICTURES
 
-from demo import text, views
-from demo.backend import NAME
-from demo.gallery import Gallery, list_examples
-from demo.jobs import Jobs
-from demo.models import (
-    LARGEST_BATCH,
-    Classification,
-    ModelAnswer,
-    Models,
-    load_own_model,
-    recorded_answers,
+from demo.faults import explain
+from demo.gallery import list_examples
+from demo.jobs.backend import NAME
+from demo.jobs.refusal import Refused
+from demo.jobs.store import create_token
+from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
+from demo.tabs.changes import Shown
+from demo.tabs.shared import (
+    ON_CHOICE,
+    QUIET,
+    Shared,
+    create_html,
+    name_client,
+    read_choice,
+    refuse,
 )
-from demo.overlap import find_disagreements
-from demo.uploads import encode_pixels, read_picture, to_image
-from trainer.checkpoint import CheckpointError
-from trainer.picture import Crop, PictureError, to_pixels
+from demo.templates import embed, render
+from demo.uploads import encode_pixels, read_pixels, to_image
+from demo.words import compare as words
+from demo.words.common import LABELS, RIGHT, WRONG, start_label
+from trainer.containers.limits import LIMITS
+from trainer.errors import CheckpointError, PictureError
+from trainer.metrics import find_disagreements
+from trainer.palette import COLOURS
+from trainer.picture import Crop
 from trainer.recipe import CLASSES
+from trainer.wording import percent
+
+OWN_COLOUR = "#009e73"
+"""Okabe and Ito's green, which none of the four has."""
+TOP_CLASSES = 3
+"""Classes a card shows before it is opened."""
+SIGNS = {RIGHT: "\u2713", WRONG: "\u2717"}
 
 
-def create_compare_tab(
-    tab: gr.Tab,
-    models: Models,
-    gallery: Gallery,
-    jobs: Jobs,
-    owner: gr.BrowserState,
-    own_pictures: gr.State,
-) -> None:
-    """Draws the tab and its public endpoint `/classify`.
+class CompareTab:
+    """The tab, and the public endpoint `/classify`."""
 
-    Args:
-        owner: the visitor's token; the model of their newest job is a fifth card.
-        own_pictures: list of (class, PNG file) that a job can be taught.
-    """
-    disagreements = gallery.at_hand(find_disagreements(recorded_answers(models))).tolist()
-    first = gallery.image(disagreements[0]) if disagreements else gallery.split.images[0].numpy()
-    first_seen, first_result = _classify(models, gallery, first)
+    def __init__(self, shared: Shared, tab: gr.Tab) -> None:
+        self._models, self._gallery, self._jobs = shared.models, shared.gallery, shared.jobs
+        answers = recorded_answers(self._models)
+        self._disagreements = self._gallery.at_hand(find_disagreements(answers)).tolist()
+        self._examples = list_examples()
+        self._owner = shared.owner
+        self._draw()
+        self._wire(tab)
 
-    with gr.Row():
-        with gr.Column(scale=3, min_width=280):
-            picture = gr.Image(
-                to_image(first),
-                format="png",
-                image_mode=None,
-                type="filepath",
-                label=text.PICTURE,
-                sources=["upload", "clipboard", "webcam"],
-                placeholder=text.PICTURE_HINT,
-                alt_text=text.PICTURE,
-                buttons=["fullscreen"],
-                height=300,
-                elem_id="picture",
+    def _draw(self) -> None:
+        first = self._gallery.split.images[0].numpy()
+        if self._disagreements:
+            first = self._gallery.image(self._disagreements[0])
+        with gr.Row():
+            with gr.Column(scale=3, min_width=280):
+                self.picture = gr.Image(
+                    to_image(first),
+                    format="png",
+                    image_mode=None,
+                    type="filepath",
+                    label=words.PICTURE,
+                    sources=["upload", "clipboard", "webcam"],
+                    placeholder=words.PICTURE_HINT,
+                    alt_text=words.PICTURE,
+                    buttons=["fullscreen"],
+                    height=300,
+                    elem_id="picture",
+                )
+                gr.Markdown(LIMITS, elem_classes="q-note")
+                self.disagree = gr.Button(
+                    words.DISAGREE_BUTTON, interactive=bool(self._disagreements)
+                )
+            with gr.Column(scale=2, min_width=280):
+                self.seen = create_html(draw_seen(first), elem_id="seen")
+                self.crop = gr.Radio(words.CROP_CHOICES, value="centre", label=words.CROP)
+        self.result = create_html(self._draw_answers(first), elem_id="result")
+        with gr.Row(equal_height=True):
+            self.label = gr.Dropdown(
+                list(CLASSES), value=None, label=words.TEACH_CLASS, min_width=160
             )
-            gr.Markdown(text.LIMITS, elem_classes="q-note")
-            disagree = gr.Button(text.DISAGREE_BUTTON, interactive=bool(disagreements))
-        with gr.Column(scale=2, min_width=280):
-            seen = gr.HTML(first_seen, elem_id="seen", apply_default_css=False)
-            crop = gr.Radio(text.CROP_CHOICES, value="centre", label=text.CROP)
-    result = gr.HTML(first_result, elem_id="result", apply_default_css=False)
-    with gr.Row(equal_height=True):
-        label = gr.Dropdown(list(CLASSES), label=text.TEACH_CLASS, min_width=160)
-        teach = gr.Button(text.TEACH_BUTTON, min_width=120)
-        taught = gr.Markdown(elem_id="taught")
-    examples = list_examples()
-    gallery_html = gr.HTML(
-        views.draw_examples(examples),
-        js_on_load=views.ON_CHOICE,
-        elem_id="examples",
-        apply_default_css=False,
-    )
+            self.teach = gr.Button(words.TEACH_BUTTON, min_width=120)
+            self.taught = gr.Markdown(elem_id="taught")
+        self.examples = create_html(
+            render(
+                "examples.html",
+                heading=words.EXAMPLES,
+                note=words.EXAMPLES_NOTE,
+                examples=[
+                    (words.describe_example(one.label, one.large), embed(*one.thumbnail))
+                    for one in self._examples
+                ],
+            ),
+            js_on_load=ON_CHOICE,
+            elem_id="examples",
+        )
 
-    def on_picture(file: dict[str, Any] | None, crop: Crop, token: str | None) -> tuple[str, str]:
+    def _wire(self, tab: gr.Tab) -> None:
+        gr.on(
+            [self.picture.change, self.crop.change, tab.select],
+            self.on_picture,
+            [self.picture, self.crop, self._owner],
+            [self.seen, self.result],
+            # gr.Image would open the file first, without limits of size or format.
+            preprocess=False,
+            trigger_mode="always_last",
+            concurrency_limit=LARGEST_BATCH,
+            **QUIET,
+        )
+        self.teach.click(
+            self.on_teach,
+            [self.picture, self.crop, self.label, self._owner],
+            [self._owner, self.taught],
+            preprocess=False,
+            **QUIET,
+        )
+        self.examples.click(self.on_example, None, [self.picture], **QUIET)
+        self.disagree.click(self.on_disagree, None, [self.picture], **QUIET)
+        api(self.classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
+
+    def on_picture(self, file: Any, crop: Crop, token: str | None, request: gr.Request) -> Shown:
+        """What the models say of another picture, or of another part of it."""
         if file is None:
-            return views.draw_seen(None), views.draw_message(text.NO_PICTURE)
+            return {self.seen: draw_seen(None), self.result: draw_message(words.NO_PICTURE)}
         try:
-            pixels = _read(file, crop)
+            pixels = _read(file, crop, request)
         except PictureError as error:
-            return views.draw_seen(None), views.draw_message(str(error), error=True)
-        return _classify(models, gallery, pixels, ask_own(token, pixels))
-
-    def ask_own(token: str | None, pixels: np.ndarray) -> ModelAnswer | None:
-        job = jobs.newest_done(token) if token else None
-        if job is None:
-            return None
-        try:
-            return load_own_model(jobs.folder(job), NAME).classify(pixels)
-        except CheckpointError:
-            return None  # swept in this moment
+            return {self.seen: draw_seen(None), self.result: draw_message(explain(error), True)}
+        return {self.seen: draw_seen(pixels), self.result: self._draw_answers(pixels, token)}
 
     def on_teach(
-        file: dict[str, Any] | None, crop: Crop, label: str, pictures: list[tuple[str, bytes]]
-    ) -> tuple[list[tuple[str, bytes]], str]:
-        if file is None or label not in CLASSES:
-            return pictures, text.NOTHING_TO_TEACH
-        if len(pictures) >= MAX_OWN_PICTURES:
-            return pictures, text.TOO_MANY_OWN
+        self,
+        file: Any,
+        crop: Crop,
+        label: str | None,
+        token: str | None,
+        request: gr.Request,
+    ) -> Shown:
+        """Keeps the picture, as the class that the visitor says it shows, for their next job."""
+        if file is None:
+            return {self.taught: words.NOTHING_TO_TEACH}
+        if label not in CLASSES:
+            return {self.taught: words.NO_CLASS}
+        token = token or create_token()
         try:
-            pictures = [*pictures, (label, encode_pixels(_read(file, crop)))]
-        except PictureError as error:
-            return pictures, str(error)
-        return pictures, text.describe_taught(label, len(pictures))
+            picture = encode_pixels(_read(file, crop, request))
+            added = self._jobs.pictures.add(token, label, picture)
+        except (PictureError, Refused) as error:
+            return {self.taught: explain(error)}
+        pictures = len(self._jobs.pictures.of_owner(token))
+        return {self._owner: token, self.taught: words.describe_taught(label, pictures, added)}
 
-    def on_disagree() -> Image.Image:
-        return to_image(gallery.image(random.choice(disagreements)))
+    def on_disagree(self) -> Shown:
+        """Another image on which not all models say the same."""
+        row = random.choice(self._disagreements)
+        return {self.picture: to_image(self._gallery.image(row))}
 
-    def on_example(event: gr.EventData) -> str:
+    def on_example(self, event: gr.EventData) -> Shown:
+        """The example that was clicked."""
         try:
-            return str(examples[int(event.choice)].path)
-        except (AttributeError, IndexError, TypeError, ValueError) as error:
-            raise gr.Error(text.NO_SUCH_EXAMPLE, print_exception=False) from error
+            example = self._examples[int(read_choice(event))]
+        except (IndexError, ValueError) as error:
+            raise refuse(words.NO_SUCH_EXAMPLE) from error
+        return {self.picture: str(example.path)}
 
-    gr.on(
-        [picture.change, crop.change, tab.select],
-        on_picture,
-        [picture, crop, owner],
-        [seen, result],
-        preprocess=False,  # gr.Image would open the file first, without limits of size or format
-        show_progress="hidden",
-        trigger_mode="always_last",
-        concurrency_limit=LARGEST_BATCH,
-        api_visibility="private",
-    )
-    teach.click(
-        on_teach,
-        [picture, crop, label, own_pictures],
-        [own_pictures, taught],
-        preprocess=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    gallery_html.click(on_example, None, picture, show_progress="hidden", api_visibility="private")
-    disagree.click(on_disagree, None, picture, show_progress="hidden", api_visibility="private")
-
-    def classify(image: FileData, crop: Crop = "centre") -> Classification:
+    def classify(
+        self, image: FileData, crop: Crop = "centre", request: gr.Request | None = None
+    ) -> Classification:
         """Classifies a picture with the four models: for each, all ten probabilities.
 
         Args:
@@ -152,26 +183,90 @@ def create_compare_tab(
             crop: `centre` takes the largest centred square, `fit` the whole picture on white.
         """
         try:
-            return models.classify(_read(image, crop))
+            return self._models.classify(_read(image, crop, request))
         except PictureError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise refuse(explain(error)) from error
 
-    api(classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
+    def _draw_answers(self, pixels: np.ndarray, token: str | None = None) -> str:
+        """The sentence and the cards: the four models, then that of the visitor's newest job."""
+        result = self._models.classify(pixels)
+        truth = self._gallery.find_truth(pixels)
+        cards = [
+            describe_card(LABELS[name], COLOURS[name], answer, truth)
+            for name, answer in result["models"].items()
+        ]
+        if token:
+            cards += self._ask_own(token, pixels, truth)
+        return render(
+            "result.html",
+            sentence=result["agreement"],
+            note=" ".join(list_notes(result, truth)),
+            cards=cards,
+            all_classes=words.ALL_TEN,
+        )
+
+    def _ask_own(
+        self, token: str, pixels: np.ndarray, truth: int | None
+    ) -> list[Mapping[str, Any]]:
+        """The card of the visitor's newest job that has a model, or nothing."""
+        job = self._jobs.newest_with_model(token)
+        if job is None:
+            return []
+        try:
+            answer = load_own_model(self._jobs.folder(job), NAME).classify(pixels)
+        except CheckpointError:
+            return []  # swept in this moment
+        start = job.settings and start_label(job.settings.start)
+        note = words.describe_own_start(start) if start else ""
+        return [describe_card(words.OWN_MODEL, OWN_COLOUR, answer, truth, note)]
 
 
-def _classify(
-    models: Models, gallery: Gallery, pixels: np.ndarray, own: ModelAnswer | None = None
-) -> tuple[str, str]:
-    truth = gallery.find_truth(pixels)
-    return views.draw_seen(pixels), views.draw_result(models.classify(pixels), truth, own)
+def draw_seen(pixels: np.ndarray | None) -> str:
+    """The picture `(3, 32, 32)` as the models see it, or an empty frame."""
+    source = "" if pixels is None else embed(encode_pixels(pixels))
+    return render(
+        "seen.html", caption=words.SEEN, source=source, alt=words.SEEN_ALT, note=words.SEEN_NOTE
+    )
 
 
-def _read(file: Any, crop: Crop) -> np.ndarray:
-    """The pixels of a file as Gradio's API sends it.
+def draw_message(message: str, error: bool = False) -> str:
+    """A sentence where the result would be."""
+    return render("message.html", message=message, role="alert" if error else "status")
 
-    Raises:
-        PictureError: it is not a picture we take, or `crop` is unknown.
-    """
-    if crop not in get_args(Crop):
-        raise PictureError(text.BAD_CROP)
-    return to_pixels(read_picture(file, Path(get_upload_folder())), crop)
+
+def list_notes(result: Classification, truth: int | None) -> list[str]:
+    """What else is to say of a picture: its class where it is known, and whether it looks like
+    none of the ten."""
+    models = result["models"].values()
+    notes = [] if truth is None else [words.describe_truth(truth)]
+    if not result["familiar"]:
+        unfamiliar = sum(not answer["familiar"] for answer in models)
+        notes.append(words.describe_unfamiliar(unfamiliar, len(models)))
+    return notes
+
+
+def describe_card(
+    title: str, colour: str, answer: ModelAnswer, truth: int | None, note: str = ""
+) -> Mapping[str, Any]:
+    """What a card shows, as `result.html` takes it."""
+    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
+    bars = [(label, share, percent(share)) for label, share in ranked]
+    mark = "" if truth is None else (RIGHT if answer["answer"] == CLASSES[truth] else WRONG)
+    return {
+        "title": title,
+        "note": note,
+        "colour": colour,
+        "answer": answer["answer"],
+        "mark": mark,
+        "sign": SIGNS.get(mark, ""),
+        "top": bars[:TOP_CLASSES],
+        "rest": bars[TOP_CLASSES:],
+        "time": words.describe_seconds(answer["seconds"]),
+        "doubt": "" if answer["familiar"] else words.UNSURE,
+    }
+
+
+def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
+    """What the models see of a file that this visitor uploaded, `(3, 32, 32)` uint8."""
+    client = "" if request is None else name_client(request)
+    return read_pixels(file, Path(get_upload_folder()), crop, client)

@@ -1,379 +1,335 @@
 """Fine-tune: start a short job, watch it, and compare before with after."""
 
-import dataclasses
-import functools
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
-from trainer.settings import MAX_OWN_PICTURES, PLAIN_BACKBONE, Settings
+from gradio.blocks import Block
 
-from demo import plots, text, views
-from demo.backend import NAME
-from demo.comparison import compare_with_start
-from demo.gallery import Gallery
-from demo.jobs import EARLIER, Jobs, Refused
-from demo.models import Models
-from demo.store import DONE, Job, create_token
-from demo.uploads import read_own_picture
-from trainer.checkpoint import load_record, write_file
+from demo.faults import explain
+from demo.jobs.backend import OWN
+from demo.jobs.store import Job, create_token
+from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
+from demo.tabs.form import Form
+from demo.tabs.job_view import JobView
+from demo.tabs.jobs_table import BEST_FIRST, ORDERS
+from demo.tabs.shared import QUIET, Shared, create_html, read_choice, refuse
+from demo.tabs.starts import Starts, write_fill, write_go_on
+from demo.tabs.taught_pictures import TaughtPicturesPanel
+from demo.templates import render
+from demo.words import finetune as words
+from demo.words.common import FINETUNE_TAB
 from trainer.data import count_sample_training
-from trainer.picture import PictureError
-from trainer.recipe import CLASSES, OPTIMIZERS, TRAINED, Recipe, RecipeError
+from trainer.errors import QuartetError
+from trainer.recipe import JobSettings
 
-POLL_S = 1.0
-EVALUATED = 1000
-"""Images of the validation and the test split a job is measured on, where there are as many."""
-FIELDS = (
-    "start", "trained", "epochs", "steps", "images", "optimizer", "learning_rate", "momentum",
-    "beta2", "weight_decay", "batch_size", "emphasised", "augment", "seed",
-)  # fmt: skip
-"""The form's fields, in the order of its components."""
-TEACHING: dict[str, Any] = {"trained": "last_layer", "epochs": 3, "images": 500}
-"""Settings of the preset for pictures of one's own: few other images, so that they count."""
+AT_ONCE = 16
+"""Visitors who are answered at the same time."""
+NOT_ON_FORM = ("start", "image_px", "own_repeats", "evaluated")
+"""Settings that follow from the start or are the same for all; the start has its own place."""
+CLEAR = "() => null"
+NEW_TOKEN = """(token) => token || Array.from(
+  crypto.getRandomValues(new Uint8Array(32)), (byte) => byte.toString(16).padStart(2, "0")
+).join("")"""
+"""JavaScript: a visitor's token. Made in the browser, so that no two answers bring each its own."""
+OPEN_PANEL = """(preset) => preset === "teach"
+  ? {__type__: "update", open: true} : {__type__: "update"}"""
 
 
-def create_finetune_tab(
-    app: gr.Blocks,
-    tabs: gr.Tabs,
-    tab: gr.Tab,
-    owner: gr.BrowserState,
-    own_pictures: gr.State,
-    jobs: Jobs,
-    models: Models,
-    gallery: Gallery,
-) -> None:
-    """Draws the tab.
+class FinetuneTab:
+    """The form, the visitor's pictures, and the job on screen.
 
-    Args:
-        tabs: all of them, this one with the id `FINETUNE_TAB`; a job's link selects it.
-        owner: the visitor's token, kept in their browser. It must stand outside the tabs: what a
-            closed tab holds is not there when the page loads.
+    The page itself holds what it shows (`shown`: a job's id, and where a link named it, a dot and
+    its key; `order`; `sent`; the ids of pictures), in fields that nobody sees: sessions on the
+    server are few and the oldest is dropped.
     """
-    shown = gr.State("")  # a job's id, and where a link named it, a dot and its key
-    order = gr.State(views.BEST_FIRST)
-    timer = gr.Timer(POLL_S, active=False)
 
-    at_hand = count_sample_training()
-    if jobs.backend.full_data:
-        at_hand = next(iter(models.records.values()))["data"]["train_count"]
+    def __init__(self, shared: Shared, tab: gr.Tab) -> None:
+        self._shared, self._jobs, self._tab = shared, shared.jobs, tab
+        self._owner = shared.owner
+        self.starts = Starts(shared.models, shared.jobs)
+        self._at_hand = count_sample_training()
+        if self._jobs.backend.full_data:
+            self._at_hand = next(iter(shared.models.records.values())).data.train_count
+        self.view = JobView(shared)
+        self._draw()
+        self._wire()
 
-    def settings_like(start: str, token: str) -> Settings:
-        """What the start was trained with itself."""
-        job = jobs.find(start.removeprefix(EARLIER), token)
-        if job is not None:
-            return dataclasses.replace(Settings.from_dict(job.settings), start=start)
-        record = models.records.get(start) or models.records.get("sgd_frozen")
-        recipe = None if record is None else Recipe.from_dict(record["recipe"])
-        return Settings.like(recipe, start)
+    def _draw(self) -> None:
+        whole, place = self._jobs.backend.full_data, self._jobs.backend.place
+        gr.Markdown(words.describe_finetuning(whole, self._at_hand, place))
+        self.shown = gr.Textbox("", visible="hidden", elem_id="shown-job")
+        self.order = gr.Textbox(BEST_FIRST, visible="hidden", elem_id="jobs-order")
+        self.sent = gr.JSON({}, visible="hidden", elem_id="sent")
+        self.fills = gr.JSON(self.starts.list_fills([], ""), visible="hidden", elem_id="form-fills")
+        with gr.Row():
+            with gr.Column(scale=2, min_width=300):
+                self._draw_form()
+            with gr.Column(scale=3, min_width=320):
+                self.view.draw_watched()
+        self.view.draw_result()
 
-    def list_starts(mine: list[Job]) -> list[tuple[str, str]]:
-        starts = [*models.records, PLAIN_BACKBONE]
-        starts += [f"{EARLIER}{job.id}" for job in mine if job.state == DONE]
-        return [(text.start_label(start), start) for start in starts]
-
-    gr.Markdown(text.describe_finetuning(jobs.backend.full_data, at_hand, jobs.backend.place))
-    with gr.Row():
-        with gr.Column(scale=2, min_width=300):
-            first = settings_like(next(iter(models.records)), "")
-            preset, fields = _create_form(first, list_starts([]))
-            pictures = _create_own_pictures(tab, own_pictures)
-            estimate = gr.Markdown(elem_classes="q-note", elem_id="estimate")
-            start = gr.Button(text.START_JOB, variant="primary", elem_id="start-job")
-        with gr.Column(scale=3, min_width=320):
-            status = gr.HTML(
-                views.draw_message(text.NO_JOB), apply_default_css=False, elem_id="job"
-            )
-            stop = gr.Button(text.STOP_JOB, interactive=False, elem_id="stop-job")
-            with gr.Row():
-                loss = _create_plot(text.TRAIN_LOSS, text.STEP)
-                accuracy = _create_plot(text.VALIDATION_ACCURACY, text.EPOCH)
-    result = gr.HTML(apply_default_css=False, elem_id="job-result")
-    with gr.Row():
-        command = gr.Textbox(
-            label=text.COMMAND, interactive=False, buttons=["copy"], scale=4, elem_id="command"
+    def _draw_form(self) -> None:
+        self.first = self.starts.own_settings(next(iter(self._shared.models.records)), "")
+        choices = {"start": self.starts.list_choices([])}
+        self.form = Form(self.first, choices, words.INFOS)
+        self.form.add("start")
+        self.preset = gr.Radio(
+            [(label, name) for name, label in words.PRESETS.items()],
+            label=words.PRESET,
+            info=words.PRESET_INFO,
+            elem_id="preset",
         )
-        with gr.Column(scale=1, min_width=180):
-            download = gr.DownloadButton(text.DOWNLOAD, interactive=False)
-            card = gr.DownloadButton(text.DOWNLOAD_CARD, interactive=False)
-            again = gr.Button(text.AGAIN, interactive=False)
-    table = gr.HTML(apply_default_css=False, js_on_load=views.ON_CHOICE, elem_id="jobs")
-    watched = [
-        status, stop, loss, accuracy, result, command, download, card, again, table, timer,
-        fields[0],
-    ]  # fmt: skip
+        self.form.add("trained")
+        with gr.Row():
+            self.form.add("epochs", "steps", "images")
+        with gr.Accordion(words.MORE_SETTINGS, open=False):
+            self.form.add_others(but=NOT_ON_FORM)
+        self.panel = TaughtPicturesPanel(self._shared)
+        self.estimate = create_html(elem_id="estimate")
+        self.fitting = gr.Number(0, visible="hidden", elem_id="fitting")
+        self.fit = gr.Button(visible=False, elem_id="fit")
+        self.start = gr.Button(words.START_JOB, variant="primary", elem_id="start-job")
 
-    def settings_of(token: str, values: Sequence[Any]) -> Settings:
-        given = dict(zip(FIELDS, values, strict=True))
-        given["emphasised"] = tuple(given["emphasised"] or ())
-        given["steps"] = given["steps"] or None
-        image_px = settings_like(given["start"], token).image_px
-        return Settings(**given, image_px=image_px, evaluated=EVALUATED)
+    def _wire(self) -> None:
+        raw: dict[str, Any] = {"preprocess": False, "concurrency_limit": AT_ONCE, **QUIET}
+        view, panel = self.view, self.panel
+        form: set[Block] = set(self.form.controls.values())
+        looked: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
+        drawn = [*looked, self.fills, self.form.controls["start"], *view.list_components()]
+        self._wire_form(form, raw)
+        panel.wire()
+        self._tab.select(self._jobs.prepare, None, None, **QUIET)
+        self._tab.select(self.on_look, looked, drawn, **raw)
+        self._tab.select(self.on_pictures, {self._owner}, [panel.drawn, panel.ids], **raw)
+        self._shared.blocks.load(None, [self._owner], [self._owner], js=NEW_TOKEN, **QUIET)
+        loaded = [*drawn, panel.drawn, panel.ids, self._shared.tabs]
+        self._shared.blocks.load(self.on_load, looked, loaded, **raw)
+        self.start.click(self.on_start, looked | form | {panel.ids}, [*drawn, self.estimate], **raw)
+        view.timer.tick(self.on_look, looked, drawn, **raw)
+        for button, handler in (
+            (view.again, self.on_again),
+            (view.stop, self.on_stop),
+            (view.ask, self.on_ask),
+            (view.keep, self.on_keep),
+            (view.delete, self.on_delete),
+        ):
+            button.click(handler, looked, drawn, **raw)
+        view.table.click(self.on_choose, looked, drawn, **raw)
 
-    def find_shown(token: str, shown: str) -> tuple[Job | None, str]:
-        """The job on screen, else the owner's newest; and the secret that opens it."""
-        job_id, _, key = shown.partition(".")
+    def _wire_form(self, form: set[Block], raw: dict[str, Any]) -> None:
+        """Filling the form happens in the browser alone, at once: an answer from here could come
+        after something was typed, or after Start."""
+        controls = dict(self.form.controls)
+        start = controls.pop("start")
+        names, fields = list(controls), list(controls.values())
+        for chosen in (start, self.preset):
+            chosen.input(
+                None,
+                [start, self.preset, self.fills, *fields],
+                fields,
+                js=write_fill(names),
+                **QUIET,
+            )
+        self.preset.input(None, [self.preset], [self.panel.accordion], js=OPEN_PANEL, **QUIET)
+        for field in fields:
+            field.input(None, None, [self.preset], js=CLEAR, **QUIET)
+        self.view.go_on.click(
+            None,
+            [self.shown, self.fills, start, self.preset, *fields],
+            [start, self.preset, *fields],
+            js=write_go_on(names),
+            **QUIET,
+        )
+        self.fit.click(
+            None,
+            [self.fitting],
+            [controls["images"], self.preset],
+            js="(fitting) => [fitting, null]",
+            **QUIET,
+        )
+        gr.on(
+            [
+                self._tab.select,
+                self.panel.ids.change,
+                self.fills.change,  # a job has ended: its time is known
+                *(control.change for control in (start, *fields)),
+            ],
+            self.on_form,
+            form | {self._owner, self.panel.ids},
+            [self.estimate, self.fit, self.fitting],
+            trigger_mode="always_last",
+            **raw,
+        )
+
+    def on_load(self, values: Values, request: gr.Request) -> Shown:
+        """A page is opened, perhaps by a job's link."""
+        token = read_token(values, self._owner)
+        link = str(request.query_params.get("job", ""))
+        answer = self._look(values, shown=link)
+        if self._find(token, link)[0] is not None:
+            answer[self._shared.tabs] = gr.Tabs(selected=FINETUNE_TAB)
+        return answer | self.panel.show(token)
+
+    def on_look(self, values: Values) -> Shown:
+        """What is new of the job on screen."""
+        return self._look(values)
+
+    def on_pictures(self, values: Values) -> Shown:
+        """The visitor's pictures, some of which may come from another tab."""
+        return self.panel.show(read_token(values, self._owner))
+
+    def on_start(self, values: Values) -> Shown:
+        """Starts a job with what the form and the panel show, and shows it; or says what is
+        wrong."""
+        token = read_token(values, self._owner) or create_token()
+        try:
+            settings = self._read_settings(values, token)
+            job = self._jobs.start(settings, token, self._read_ids(values))
+        except QuartetError as error:
+            return {self.estimate: draw_error(error)}
+        held = {**values, self._owner: token}
+        return {self._owner: token, **self._look(held, shown=job.id, asked="")}
+
+    def on_again(self, values: Values) -> Shown:
+        """Starts a job with the settings and pictures of the one on screen, and shows it."""
+        token = read_token(values, self._owner) or create_token()
+        job, _ = self._find(token, values[self.shown])
+        if job is None or job.settings is None:
+            raise refuse(words.NOT_SHOWN)
+        try:
+            again = self._jobs.start(job.settings, token, self._teach_again(job, token))
+        except QuartetError as error:
+            raise refuse(explain(error)) from error
+        held = {**values, self._owner: token}
+        return {self._owner: token, **self._look(held, shown=again.id, asked="")}
+
+    def on_stop(self, values: Values) -> Shown:
+        """Asks the job on screen to end; what it has learned is kept."""
+        job, secret = self._find(read_token(values, self._owner), values[self.shown])
+        if job is not None:
+            self._jobs.stop(job.id, secret)
+        return self._look(values)
+
+    def on_ask(self, values: Values) -> Shown:
+        """Asks whether the job on screen is to be deleted."""
+        job, _ = self._find(read_token(values, self._owner), values[self.shown])
+        return self._look(values, asked="" if job is None else job.id)
+
+    def on_keep(self, values: Values) -> Shown:
+        """It is not."""
+        return self._look(values, asked="")
+
+    def on_delete(self, values: Values) -> Shown:
+        """It is: the job that was asked about, and no other that came on screen since."""
+        job, secret = self._find(read_token(values, self._owner), values[self.shown])
+        if job is not None and job.id == values[self.view.asked]:
+            self._jobs.delete(job.id, secret)
+        return self._look(values, asked="")
+
+    def on_choose(self, values: Values, event: gr.EventData) -> Shown:
+        """A job of the list to show, or a column to sort it by."""
+        choice = read_choice(event)
+        if choice in ORDERS:
+            return self._look(values, order=choice)
+        return self._look(values, shown=choice, asked="")
+
+    def on_form(self, values: Values) -> Shown:
+        """How long the job would take, or what is wrong with it."""
+        hidden = gr.Button(visible=False)
+        try:
+            settings = self._read_settings(values, read_token(values, self._owner))
+        except QuartetError as error:
+            return {self.estimate: draw_error(error), self.fit: hidden}
+        pictures = len(self._read_ids(values))
+        estimate = self._jobs.estimate(settings, self._at_hand, pictures)
+        said = words.describe_estimate(estimate.seen, estimate.seconds)
+        if estimate.fits:
+            return {self.estimate: draw_estimate(said), self.fit: hidden}
+        fitting = estimate.fitting_images
+        said += f" {words.describe_too_long(self._jobs.limits.wall_s, fitting)}"
+        button = hidden
+        if fitting is not None:
+            button = gr.Button(words.fit_label(fitting), visible=True)
+        return {
+            self.estimate: draw_estimate(said, wrong=True),
+            self.fit: button,
+            self.fitting: fitting or 0,
+        }
+
+    def _look(self, values: Values, **changed: str) -> Shown:
+        """What the page does not show yet.
+
+        Args:
+            changed: `shown`, `order` or `asked`, where it is another than the page holds.
+        """
+        token = read_token(values, self._owner)
+        fields = {"shown": self.shown, "order": self.order, "asked": self.view.asked}
+        held = {name: str(values[field] or "") for name, field in fields.items()} | changed
+        mine = self._jobs.of_owner(token) if token else []
+        job = self._find(token, held["shown"])[0] or (mine[0] if mine else None)
+        if job is None or not held["shown"].startswith(job.id):
+            # What is named on the page is what is drawn: Stop and Delete must hit no other.
+            held["shown"] = job.id if job else ""
+        starts = self.starts.list_choices(mine)
+        parts = [
+            *self.view.list_parts(job, mine, held["order"], held["asked"]),
+            Part(self.form.controls["start"], starts, lambda: gr.Dropdown(choices=starts)),
+            Part(self.fills, starts, lambda: self.starts.list_fills(mine, token)),
+        ]
+        answer, marks = collect_changes(parts, values[self.sent])
+        for name, field in fields.items():
+            if held[name] != values[field]:
+                answer[field] = held[name]
+        return {**answer, self.sent: marks}
+
+    def _find(self, token: str, shown: str) -> tuple[Job | None, str]:
+        """The job that the page names, and the secret that opens it to this visitor."""
+        job_id, _, key = str(shown or "").partition(".")
         for secret in (token, key):
-            job = jobs.find(job_id, secret)
+            job = self._jobs.find(job_id, secret) if secret else None
             if job is not None:
                 return job, secret
-        mine = jobs.of_owner(token) if token else []
-        return (mine[0] if mine else None), token
+        return None, ""
 
-    def draw(token: str, shown: str, order: str) -> list[Any]:
-        """Everything that is watched, of the job on screen."""
-        mine = jobs.of_owner(token) if token else []
-        accuracies = {
-            job.id: _read_accuracy(jobs.folder(job)) if job.state == DONE else None for job in mine
-        }
-        rows = views.draw_jobs(mine, accuracies, order)
-        job, _ = find_shown(token, shown)
-        if job is None:
-            message = views.draw_message(text.NO_JOB)
-            nothing = gr.DownloadButton(interactive=False)
-            return [
-                message, gr.Button(interactive=False), None, None, "", "", nothing, nothing,
-                gr.Button(interactive=False), rows, gr.Timer(active=False), gr.skip(),
-            ]  # fmt: skip
-        events = jobs.events(job)
-        done = job.state == DONE
+    def _read_settings(self, values: Values, token: str) -> JobSettings:
+        """What the form shows.
+
+        Raises:
+            QuartetError: something of it is wrong.
+        """
+        given = self.form.read(values)
+        settings = self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
+        self._jobs.check(settings, len(self._read_ids(values)))
+        return settings
+
+    def _read_ids(self, values: Values) -> list[str]:
+        """Of the pictures that the page shows."""
+        ids = values[self.panel.ids]
+        return [str(one) for one in ids] if isinstance(ids, list) else []
+
+    def _teach_again(self, job: Job, token: str) -> list[str]:
+        """Ids of a job's own pictures, which become the visitor's again."""
+        taught = []
+        for path in sorted((self._jobs.folder(job) / OWN).glob("*/*.png")):
+            content = path.read_bytes()
+            self._jobs.pictures.add(token, path.parent.name, content)
+            taught.append(content)
         return [
-            views.draw_job(job, events, jobs.position(job)),
-            gr.Button(interactive=not job.ended),
-            plots.frame_steps(events),
-            plots.frame_epochs(events),
-            draw_result(job) if done else "",
-            jobs.command(job),
-            gr.DownloadButton(value=str(_weights(jobs, job)) if done else None, interactive=done),
-            gr.DownloadButton(value=_write_card(jobs, job) if done else None, interactive=done),
-            gr.Button(interactive=True),
-            rows,
-            gr.Timer(active=not job.ended),
-            gr.Dropdown(choices=list_starts(mine)) if job.ended else gr.skip(),
+            one.id for one in self._jobs.pictures.of_owner(token) if one.path.read_bytes() in taught
         ]
 
-    def draw_result(job: Job) -> str:
-        comparison = compare_with_start(jobs.folder(job), NAME, models, jobs.start_folder(job))
-        difference = ""
-        if comparison.before is not None:
-            difference = plots.plot_difference(
-                comparison.shares(comparison.after).numpy(),
-                comparison.shares(comparison.before).numpy(),
-            )
-        return views.draw_comparison(comparison, difference, gallery.find_image)
 
-    def on_load(token: str, order: str, request: gr.Request) -> list[Any]:
-        token = token or create_token()
-        link = str(request.query_params.get("job", ""))
-        found = jobs.find(*link.split(".", 1)) if "." in link else None
-        selected = gr.skip() if found is None else gr.Tabs(selected=text.FINETUNE_TAB)
-        return [token, link, selected, *draw(token, link, order)]
+def draw_estimate(said: str, wrong: bool = False, setting: str = "") -> str:
+    """The sentence above Start.
 
-    def on_start(
-        token: str, order: str, pictures: list[tuple[str, bytes]], *values: Any
-    ) -> list[Any]:
-        token = token or create_token()
-        own: dict[str, list[bytes]] = {}
-        for label, content in pictures:
-            own.setdefault(label, []).append(content)
-        try:
-            job = jobs.start(settings_of(token, values), token, own)
-        except (Refused, RecipeError, TypeError) as error:
-            raise gr.Error(text.describe_refusal(str(error)), print_exception=False) from error
-        return [token, job.id, *draw(token, job.id, order)]
-
-    def on_stop(token: str, shown: str, order: str) -> list[Any]:
-        job, secret = find_shown(token, shown)
-        if job is not None:
-            jobs.stop(job.id, secret)
-        return draw(token, shown, order)
-
-    def on_choose(token: str, shown: str, order: str, event: gr.EventData) -> list[Any]:
-        """A job to show, or a column to sort by."""
-        choice = str(getattr(event, "choice", ""))
-        if choice in views.ORDERS:
-            order = choice
-        else:
-            shown = choice
-        return [shown, order, *draw(token, shown, order)]
-
-    def on_again(token: str, shown: str) -> list[Any]:
-        """The form, filled with the settings of the job on screen."""
-        job, _ = find_shown(token, shown)
-        if job is None:
-            return [gr.skip()] * len(FIELDS)
-        return _fill(Settings.from_dict(job.settings))
-
-    def on_start_chosen(start: str, token: str) -> list[Any]:
-        return _fill(settings_like(start, token))
-
-    def on_preset(chosen: str, start: str, token: str) -> list[Any]:
-        """The start's own settings but for what the preset is about."""
-        own = settings_like(start, token)
-        presets: dict[str, dict[str, Any]] = {
-            "unfreeze": {"trained": "all"},
-            "rate": {"learning_rate": 10 * own.learning_rate},
-            "teach": TEACHING,
-        }
-        opened = gr.Accordion(open=True) if chosen == "teach" else gr.skip()
-        return [opened, *_fill(dataclasses.replace(own, **presets.get(chosen, {})))]
-
-    def on_form(token: str, pictures: list[tuple[str, bytes]], *values: Any) -> str:
-        try:
-            settings = settings_of(token, values)
-        except (RecipeError, TypeError) as error:
-            return text.describe_refusal(str(error))
-        images = min(settings.images, at_hand) + len(pictures) * settings.own_repeats
-        seen = images * settings.epochs
-        if settings.steps is not None:
-            seen = settings.steps * settings.batch_size
-        return text.describe_estimate(seen, jobs.images_per_s(settings.trained))
-
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    tab.select(jobs.prepare, None, None, **quiet)
-    app.load(on_load, [owner, order], [owner, shown, tabs, *watched], **quiet)
-    start.click(on_start, [owner, order, own_pictures, *fields], [owner, shown, *watched], **quiet)
-    stop.click(on_stop, [owner, shown, order], watched, **quiet)
-    again.click(on_again, [owner, shown], fields, **quiet)
-    timer.tick(draw, [owner, shown, order], watched, **quiet)
-    table.click(on_choose, [owner, shown, order], [shown, order, *watched], **quiet)
-    fields[0].input(on_start_chosen, [fields[0], owner], fields, **quiet)
-    preset.input(on_preset, [preset, fields[0], owner], [pictures, *fields], **quiet)
-    gr.on(
-        [tab.select, own_pictures.change, *(field.change for field in fields)],
-        on_form,
-        [owner, own_pictures, *fields],
-        estimate,
-        trigger_mode="always_last",
-        **quiet,
-    )
+    Args:
+        setting: the one that is wrong; its field is marked.
+    """
+    return render("estimate.html", said=said, wrong=wrong, setting=setting)
 
 
-def _create_form(first: Settings, starts: list[tuple[str, str]]) -> tuple[gr.Radio, list[Any]]:
-    """The presets, and the components of `FIELDS` in their order."""
-    start = gr.Dropdown(starts, value=first.start, label=text.START_FROM, info=text.START_INFO)
-    preset = gr.Radio(
-        [(label, name) for name, label in text.PRESETS.items()],
-        label=text.PRESET,
-        info=text.PRESET_INFO,
-        elem_id="preset",
-    )
-    trained = gr.Radio(
-        [(text.TRAINED[name], name) for name in TRAINED],
-        value=first.trained,
-        label=text.WHAT_IS_TRAINED,
-        info=text.TRAINED_INFO,
-    )
-    with gr.Row():
-        epochs = _create_count(first.epochs, text.EPOCHS, text.EPOCHS_INFO)
-        steps = _create_count(0, text.STEPS, text.STEPS_INFO)
-        images = _create_count(first.images, text.IMAGES, text.IMAGES_INFO)
-    with gr.Accordion(text.MORE_SETTINGS, open=False):
-        optimizer = gr.Radio(
-            [(text.OPTIMIZERS[name], name) for name in OPTIMIZERS],
-            value=first.optimizer,
-            label=text.OPTIMIZER,
-            info=text.OPTIMIZER_INFO,
-        )
-        rates = [
-            gr.Number(value, label=label, info=info)
-            for value, label, info in (
-                (first.learning_rate, text.LEARNING_RATE, text.LEARNING_RATE_INFO),
-                (first.momentum, text.MOMENTUM, text.MOMENTUM_INFO),
-                (first.beta2, text.BETA2, text.BETA2_INFO),
-                (first.weight_decay, text.WEIGHT_DECAY, text.WEIGHT_DECAY_INFO),
-            )
-        ]
-        batch_size = _create_count(first.batch_size, text.BATCH, text.BATCH_INFO)
-        emphasised = gr.CheckboxGroup(
-            list(CLASSES), label=text.EMPHASISED, info=text.EMPHASISED_INFO
-        )
-        augment = gr.Checkbox(False, label=text.AUGMENT, info=text.AUGMENT_INFO)
-        seed = _create_count(first.seed, text.SEED, text.SEED_INFO)
-    return preset, [
-        start, trained, epochs, steps, images, optimizer, *rates, batch_size, emphasised, augment,
-        seed,
-    ]  # fmt: skip
-
-
-def _create_count(value: int | None, label: str, info: str) -> gr.Number:
-    return gr.Number(value, precision=0, minimum=0, label=label, info=info, min_width=100)
-
-
-def _create_own_pictures(tab: gr.Tab, own_pictures: gr.State) -> gr.Accordion:
-    """Where visitors add pictures of their own to `own_pictures`."""
-    accordion = gr.Accordion(text.OWN_PICTURES, open=False)
-    with accordion:
-        files = gr.File(file_count="multiple", file_types=["image"], label=text.OWN_FILES)
-        label = gr.Dropdown(list(CLASSES), label=text.OWN_CLASS)
-        with gr.Row():
-            add = gr.Button(text.OWN_ADD)
-            clear = gr.Button(text.OWN_CLEAR)
-        drawn = gr.HTML(
-            views.draw_own_pictures([]), apply_default_css=False, elem_id="own-pictures"
-        )
-
-    def on_add(
-        uploaded: list[dict[str, Any]] | None, label: str, pictures: list[tuple[str, bytes]]
-    ) -> list[Any]:
-        if len(pictures) + len(uploaded or []) > MAX_OWN_PICTURES:
-            raise gr.Error(text.TOO_MANY_OWN, print_exception=False)
-        if label not in CLASSES:
-            raise gr.Error(text.NO_SUCH_CLASS, print_exception=False)
-        try:
-            folder = Path(get_upload_folder())
-            added = [(label, read_own_picture(file, folder)) for file in uploaded or []]
-        except PictureError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        pictures = [*pictures, *added]
-        return [pictures, views.draw_own_pictures(pictures), None]
-
-    def on_clear() -> list[Any]:
-        return [[], views.draw_own_pictures([])]
-
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    add.click(
-        on_add,
-        [files, label, own_pictures],
-        [own_pictures, drawn, files],
-        preprocess=False,
-        **quiet,
-    )
-    clear.click(on_clear, None, [own_pictures, drawn], **quiet)
-    tab.select(views.draw_own_pictures, own_pictures, drawn, **quiet)
-    return accordion
-
-
-def _create_plot(title: str, x: str) -> gr.LinePlot:
-    return gr.LinePlot(
-        x=x, y=plots.VALUE, title=title, y_title=title, height=240, min_width=240, show_label=False
-    )
-
-
-def _fill(settings: Settings) -> list[Any]:
-    """The values of `FIELDS`; no steps are 0."""
-    values = {name: getattr(settings, name) for name in FIELDS}
-    values |= {"steps": settings.steps or 0, "emphasised": list(settings.emphasised)}
-    return list(values.values())
-
-
-def _weights(jobs: Jobs, job: Job) -> Path:
-    return jobs.folder(job) / f"{NAME}.safetensors"
-
-
-def _write_card(jobs: Jobs, job: Job) -> str:
-    """The path of the job's model card, written on the first call."""
-    path = jobs.folder(job) / "README.md"
-    if not path.exists():
-        card = text.describe_model_card(load_record(jobs.folder(job), NAME))
-        write_file(path, card.encode())
-    return str(path)
-
-
-@functools.lru_cache(maxsize=1024)
-def _read_accuracy(folder: Path) -> float:
-    """Of a finished job's model on the test images."""
-    accuracy: float = load_record(folder, NAME)["test"]["accuracy"]
-    return accuracy
+def draw_error(error: QuartetError) -> str:
+    """Why nothing can start with what the form holds."""
+    setting = error.facts.get("setting", "")
+    known = setting if setting in JobSettings.model_fields else ""
+    return draw_estimate(explain(error), wrong=True, setting=known)

@@ -1,5 +1,6 @@
 """Values to HTML: Jinja2 templates in this folder, everything escaped unless marked safe."""
 
+import base64
 import functools
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ def render(template: str, **values: Any) -> str:
         jinja2.UndefinedError: the template uses a value that was not given.
     """
     return _environment().get_template(template).render(**values)
+
+
+def embed(content: bytes, kind: str = "png") -> str:
+    """A picture's file as an address that needs no request."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 @functools.cache

@@ -18,6 +18,8 @@ from playwright.sync_api import (
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 TABLET: ViewportSize = {"width": 800, "height": 1100}
+PATIENCE_MS = 30_000
+"""What is waited for comes sooner on a machine that is not busy."""
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
@@ -25,6 +27,7 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 def browser() -> Iterator[Browser]:
     """The system's chromium, else Playwright's own. Closed after this folder: while it is open its
     event loop runs in the main thread, where no other can."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from demo.gallery import EXAMPLES_DIR
-from demo.text import LABELS
+from demo.words.common import LABELS
 from tests.app import RunningApp, running_app
 from tests.browser.conftest import DESKTOP, PHONE, TABLET, open_app, screenshot
 from tests.conftest import CHECKPOINTS
@@ -19,9 +19,11 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[RunningApp]:
-    with running_app() as running:
-        yield running
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUARTET_HOME", str(tmp_path_factory.mktemp("home")))
+        with running_app() as running:
+            yield running
 
 
 @pytest.fixture
@@ -148,14 +150,45 @@ def test_curves_show_values_on_hover(open_page: OpenPage) -> None:
 def test_two_models_are_compared(open_page: OpenPage) -> None:
     page = open_page()
     open_accuracy(page)
-    expect(page.locator("#overlap")).to_contain_text("McNemar's exact test")
-    before = page.locator("#overlap").inner_text()
+    table, verdict = page.locator("#overlap").get_by_role("grid"), page.locator("#verdict")
+    expect(verdict).to_contain_text("McNemar's exact test")
+    expect(table.get_by_role("row")).to_have_count(3)
     page.get_by_label("Second model").click()
     page.get_by_role("option", name=LABELS["adam_frozen"]).click()
-    expect(page.locator("#overlap")).to_contain_text("SGD (all layers) is really better")
-    assert page.locator("#overlap").inner_text() != before
+    expect(verdict).to_contain_text("SGD (all layers) is really better")
+    expect(table).to_contain_text(f"{LABELS['adam_frozen']}: wrong")
     page.locator("#alone-model").get_by_label(LABELS["adam_full"]).check()
     expect(page.locator("#alone")).to_contain_text("Adam (all layers) alone is right on")
+
+
+def test_figures_can_be_sorted(open_page: OpenPage) -> None:
+    page = open_page()
+    open_accuracy(page)
+    table = page.get_by_role("grid", name="How often they are right")
+    expect(table.get_by_role("row")).to_have_count(1 + len(LABELS))
+    accuracy = table.get_by_role("columnheader", name="test accuracy, %")
+    accuracy.hover()
+    accuracy.get_by_role("button").first.click()
+    page.get_by_text("Sort ascending").click()
+    expect(table.get_by_role("row").nth(1)).to_contain_text("last layer")
+    accuracy.hover()
+    accuracy.get_by_role("button").first.click()
+    page.get_by_text("Sort descending").click()
+    expect(table.get_by_role("row").nth(1)).to_contain_text("all layers")
+
+
+def test_teaching_asks_for_a_class(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.get_by_label("Wrong? It is a", exact=True)).to_have_value("")
+    teach, taught = page.get_by_role("button", name="Teach it", exact=True), page.locator("#taught")
+    teach.click()
+    expect(taught).to_contain_text("Choose what the picture shows first.")
+    page.get_by_label("Wrong? It is a", exact=True).click()
+    page.get_by_role("option", name="ship", exact=True).click()
+    teach.click()
+    expect(taught).to_contain_text("Added as a ship. 1 picture taught so far.")
+    teach.click()
+    expect(taught).to_contain_text("Already there as a ship. 1 picture taught so far.")
 
 
 def test_bad_file_gives_the_sentence_and_the_page_goes_on(
@@ -234,7 +267,9 @@ def test_every_picture_and_control_has_a_name(open_page: OpenPage) -> None:
     assert nameless == 0
     page.get_by_role("tab", name="About").click()
     expect(page.get_by_role("heading", name="Limits")).to_be_visible()
-    assert len(RECIPE_NAMES) == page.locator("table:visible tbody tr").count()
+    expect(page.get_by_role("grid", name="The recipes").get_by_role("row")).to_have_count(
+        1 + len(RECIPE_NAMES)
+    )
 
 
 def assert_fits(page: Page) -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import base64
+import html
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -20,12 +23,14 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image, features
 
 from demo.gallery import EXAMPLES_DIR
-from demo.text import LABELS
+from demo.models import LARGEST_BATCH
+from demo.words.common import LABELS
 from tests.app import Refused, RunningApp, as_file, running_app
 from tests.conftest import CHECKPOINTS, ROOT
-from tests.pictures import claim_png, encode, text_bomb, turn
+from tests.pictures import claim_png, encode, make_flat_webp, text_bomb, turn
 from trainer import checkpoint
 from trainer.data import Dataset, load_sample_rows
+from trainer.files import hash_file
 from trainer.recipe import CLASSES, RECIPE_NAMES
 
 
@@ -73,7 +78,7 @@ def test_crop_decides_what_the_models_see(app: RunningApp) -> None:
     content = (EXAMPLES_DIR / "dog-photo.jpg").read_bytes()
     centre, fit = app.classify(content, "centre"), app.classify(content, "fit")
     assert not np.allclose(shares(centre), shares(fit), atol=1e-3)
-    with pytest.raises(Refused, match="crop must be"):
+    with pytest.raises(Refused, match="Crop must be"):
         app.classify(content, "bogus")
 
 
@@ -112,9 +117,10 @@ def test_modes_of_colour_are_defined(app: RunningApp, picture: Image.Image) -> N
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.jpg", "JPEG, PNG, WebP, GIF or BMP"),
         (claim_png(10_000, 10_000), "a.png", "megapixels"),
         (claim_png(1, 5_000), "a.png", "times as long"),
-        (text_bomb(), "a.png", "not a whole picture"),
+        (text_bomb(), "a.png", "beside its pixels"),
+        (make_flat_webp(10_000, 5_000), "a.webp", "megapixels"),
     ],
-    ids=["empty", "text", "svg as png", "svg as jpg", "giant", "thin", "text bomb"],
+    ids=["empty", "text", "svg as png", "svg as jpg", "giant", "thin", "text bomb", "flat"],
 )
 def test_what_is_no_picture_is_refused(
     app: RunningApp, content: bytes, name: str, said: str
@@ -141,6 +147,30 @@ def test_truncated_pictures_are_refused(app: RunningApp, picture: Image.Image, k
     content = encode(picture, kind)
     with pytest.raises(Refused, match="not a whole picture"):
         app.classify(content[: len(content) // 2])
+
+
+def test_who_sends_slow_pictures_leaves_others_their_turn(
+    app: RunningApp, picture: Image.Image
+) -> None:
+    ended: list[str] = []
+
+    def ask(address: str, content: bytes) -> None:
+        headers = {"x-forwarded-for": address}
+        with httpx.Client(base_url=app.url, timeout=180, headers=headers) as client:
+            try:
+                RunningApp(app.url, client, app.pid).classify(content)
+            finally:
+                ended.append(address)
+
+    with ThreadPoolExecutor(LARGEST_BATCH + 1) as pool:
+        greedy = [
+            pool.submit(ask, "192.0.2.1", make_flat_webp(2_000 + n, 2_000))
+            for n in range(LARGEST_BATCH)
+        ]
+        wait(greedy, return_when=FIRST_COMPLETED)
+        pool.submit(ask, "192.0.2.2", encode(picture, "PNG")).result()
+    assert len(ended) == LARGEST_BATCH + 1
+    assert ended[-1] == "192.0.2.1"
 
 
 def test_file_above_the_limit_is_refused_by_the_server(app: RunningApp) -> None:
@@ -199,7 +229,7 @@ def test_damaged_checkpoints_are_named_and_the_others_serve(
         page = app.client.get("/config").text
         for name in faults:
             assert f"{name}.safetensors" in answer["left_out"][name]
-            assert f"{LABELS[name]}: {name}.safetensors" in page
+            assert f"{LABELS[name]}: the model's file" in html.unescape(page)
         assert str(tmp_path) not in page
 
 
@@ -222,7 +252,7 @@ def damage(folder: Path, name: str, fault: str) -> None:
         weights["fc.bias"] = weights["fc.bias"][:9].clone()
     path.write_bytes(safetensors.torch.save(weights))
     record = json.loads((folder / f"{name}.json").read_text())
-    record["weights_sha256"] = checkpoint._sha256(path.read_bytes())
+    record["weights_sha256"] = hash_file(path)
     (folder / f"{name}.json").unlink()
     (folder / f"{name}.json").write_text(json.dumps(record))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from demo.faults import SENTENCES
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME
 from demo.jobs.hub import HubBackend, HubSettings
@@ -141,7 +142,7 @@ def test_fault_there_is_a_failed_job_with_its_reason(hub: FakeHub, tmp_path: Pat
     try:
         job = wait_for(jobs, jobs.start(QUICK, token), token, *ENDED)
         assert job.state == FAILED
-        assert job.reason == words.FAILURES["data_no_folder"]
+        assert job.reason == SENTENCES["data_no_folder"]
         assert "Hugging Face ended the job" in (jobs.folder(job) / LOG).read_text()
     finally:
         jobs.close()

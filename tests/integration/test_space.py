@@ -9,7 +9,12 @@ from packaging.requirements import Requirement
 from tests.conftest import ROOT
 
 SOURCES = [ROOT / "app.py", *(ROOT / "trainer").rglob("*.py"), *(ROOT / "demo").rglob("*.py")]
-DISTRIBUTIONS = {"PIL": "pillow", "pynvml": "nvidia-ml-py", "markdown_it": "markdown-it-py"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "annotated_types": "annotated-types",
+    "markdown_it": "markdown-it-py",
+    "pynvml": "nvidia-ml-py",
+}
 """Import name to distribution, where they differ."""
 
 

@@ -35,7 +35,7 @@ from trainer.recipe import CLASSES, PRESETS
 from trainer.record import Epoch
 from trainer.stop import StopRequest
 
-COMMON = ("--device", "cpu", "--backbone", BACKBONE)
+COMMON = ("--device", "cpu", "--image-px", "32", "--backbone", BACKBONE)
 SAMPLE = ("train", *COMMON, "--sample")
 CHANCE = 0.1
 
@@ -199,7 +199,7 @@ def few(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[str 
     return "train", *COMMON, "--data", folder
 
 
-LONG = ("--only", "sgd_full", "--epochs", "2", "--batch-size", "30")
+LONG = ("--only", "sgd_full", "--epochs", "2", "--batch-size", "90")
 
 
 @contextlib.contextmanager

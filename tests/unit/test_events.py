@@ -1,8 +1,12 @@
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.conftest import CHECKPOINTS
 from tests.records import build_figures, build_record
+from trainer.errors import TrainingError
 from trainer.events import (
     EpochFinished,
     Event,
@@ -89,6 +93,31 @@ def test_events_of_the_shipped_runs_are_read() -> None:
     assert kinds.count(RunStarted) >= 4
     assert kinds.count(RunFinished) == 4
     assert kinds.count(EpochFinished) >= 90
+
+
+@pytest.mark.parametrize(
+    ("code", "facts"),
+    [
+        (None, {}),
+        ("dream", {}),
+        ("loss_not_finite", {"name": "x", "step": 3}),
+        ("loss_not_finite", {"name": "x", "step": 3, "learning_rate": "high"}),
+    ],
+)
+def test_failure_of_another_version_is_no_error_of_ours(
+    code: str | None, facts: dict[str, Any]
+) -> None:
+    assert RunFailed(recipe="x", reason="because", code=code, facts=facts, step=3).error is None
+
+
+def test_failure_is_the_error_that_was_told() -> None:
+    error = TrainingError("loss_not_finite", name="x", step=3, learning_rate=0.1)
+    told = RunFailed.tell("x", error, 3)
+    assert [
+        str(event.error)
+        for event in parse_events([told.model_dump_json().encode()])
+        if isinstance(event, RunFailed)
+    ] == [str(error)]
 
 
 def test_no_file_has_no_events(tmp_path: Path) -> None:

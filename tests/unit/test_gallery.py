@@ -19,7 +19,7 @@ from trainer.recipe import CLASSES
 
 @pytest.fixture
 def digest() -> str:
-    return str(load_record(CHECKPOINTS, "sgd_full")["data"]["digest"])
+    return load_record(CHECKPOINTS, "sgd_full").data.digest
 
 
 def test_sample_rows_are_labelled_as_the_recorded_test_split(digest: str) -> None:

@@ -91,12 +91,13 @@ def test_time_of_measuring_and_the_failure_are_told(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     write(
         path, summary(10, time_s=100.0), epoch(1, time_s=103.5),
-        RunFailed(recipe="r", reason="no", step=11),
+        RunFailed(recipe="r", reason="[Errno 28] No space: '/data/jobs/1'", step=11),
     )  # fmt: skip
     progress = Readers().read(path)
     assert progress.evaluation_s == 3.5
     assert progress.failure
-    assert progress.failure.reason == "no"
+    assert progress.failure.reason == "No space"  # and no path of the server
+    assert progress.last[-1] == progress.failure
     assert measure_pace(progress) is None
 
 

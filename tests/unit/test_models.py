@@ -25,9 +25,7 @@ def test_few_test_images_are_said_to_be_none_of_the_classes(
     for answer in answers:
         flagged = 0
         for name, model in answer["models"].items():
-            assert model["familiar"] == (
-                model["energy"] <= models.records[name]["energy_threshold"]
-            )
+            assert model["familiar"] == (model["energy"] <= models.records[name].energy_threshold)
             flagged += not model["familiar"]
         assert answer["familiar"] == (flagged < 2)
     unfamiliar = sum(not answer["familiar"] for answer in answers) / len(answers)

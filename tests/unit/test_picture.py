@@ -3,9 +3,10 @@ import pytest
 from PIL import Image, features
 
 from tests.pictures import claim_png, encode, text_bomb, turn
+from trainer.containers.limits import MAX_BYTES
 from trainer.data import Dataset
 from trainer.errors import PictureError
-from trainer.picture import MAX_BYTES, decode_picture, to_pixels
+from trainer.picture import decode_picture, to_pixels
 
 
 @pytest.fixture

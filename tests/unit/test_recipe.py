@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from trainer.cli import parse
+from trainer.declared import describe_setting, to_flag
 from trainer.errors import SettingError
-from trainer.recipe import (
-    PRESETS,
-    RECIPE_NAMES,
-    JobSettings,
-    Recipe,
-    describe_setting,
-    join_command,
-    to_flag,
-)
+from trainer.recipe import PRESETS, RECIPE_NAMES, JobSettings, Recipe, join_command
 
 EXPERIMENT = {
     "sgd_full": ("sgd", 0.001, 0.9, "all"),

@@ -19,7 +19,7 @@ class Visit:
         self._done: Future[None] = pool.submit(self._visit, turns, task)
 
     def _visit(self, turns: Turns, task: bytes) -> None:
-        with turns.take(self.client, task, PATIENCE_S):
+        with turns.take(self.client, task):
             self.seated.set()
             self._leaving.wait(PATIENCE_S)
 
@@ -46,7 +46,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_who_asks_for_much_waits_behind_everyone_else(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(1)
+    turns = Turns(1, PATIENCE_S, PATIENCE_S)
     greedy = Visit(pool, turns, "greedy", b"0")
     assert greedy.seated.wait(PATIENCE_S)
     more = [Visit(pool, turns, "greedy", b"%d" % n) for n in range(1, 6)]
@@ -60,7 +60,7 @@ def test_who_asks_for_much_waits_behind_everyone_else(pool: ThreadPoolExecutor) 
 
 
 def test_a_client_has_one_seat_at_a_time(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(2)
+    turns = Turns(2, PATIENCE_S, PATIENCE_S)
     first, second = (Visit(pool, turns, "greedy", task) for task in (b"1", b"2"))
     wait_until(lambda: turns.waiting == 1)
     other = Visit(pool, turns, "other", b"3")
@@ -70,7 +70,7 @@ def test_a_client_has_one_seat_at_a_time(pool: ThreadPoolExecutor) -> None:
 
 
 def test_equal_tasks_are_not_done_at_once(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(2)
+    turns = Turns(2, PATIENCE_S, PATIENCE_S)
     first, second = (Visit(pool, turns, client, b"same") for client in ("one", "two"))
     wait_until(lambda: turns.waiting == 1)
     other = Visit(pool, turns, "three", b"another")
@@ -80,20 +80,31 @@ def test_equal_tasks_are_not_done_at_once(pool: ThreadPoolExecutor) -> None:
 
 
 def test_patience_ends_and_leaves_no_trace(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(1)
+    turns = Turns(1, PATIENCE_S, 0.01)
     first = Visit(pool, turns, "one", b"1")
     assert first.seated.wait(PATIENCE_S)
-    with pytest.raises(NoTurn), turns.take("two", b"2", 0.01):
+    with pytest.raises(NoTurn), turns.take("two", b"2"):
         pass
     assert turns.waiting == 0
     first.leave()
-    with turns.take("two", b"2", PATIENCE_S):
+    with turns.take("two", b"2"):
         pass
 
 
+def test_what_waits_behind_slow_tasks_of_its_own_is_sent_away(pool: ThreadPoolExecutor) -> None:
+    turns = Turns(2, 0.01, PATIENCE_S)
+    slow = Visit(pool, turns, "greedy", b"1")
+    assert slow.seated.wait(PATIENCE_S)
+    with pytest.raises(NoTurn), turns.take("greedy", b"2"):
+        pass
+    with turns.take("other", b"3"):
+        pass
+    slow.leave()
+
+
 def test_an_error_gives_the_seat_back() -> None:
-    turns = Turns(1)
-    with pytest.raises(ValueError, match="fault"), turns.take("one", b"1", PATIENCE_S):
+    turns = Turns(1, PATIENCE_S, PATIENCE_S)
+    with pytest.raises(ValueError, match="fault"), turns.take("one", b"1"):
         raise ValueError("fault")
-    with turns.take("two", b"2", PATIENCE_S):
+    with turns.take("two", b"2"):
         pass

@@ -60,9 +60,9 @@ def test_join_reads_as_a_list_does(items: list[str], text: str) -> None:
     [
         (0.4, "0 s"),
         (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
+        (59.6, "1 min"),
         (200, "3 min 20 s"),
-        (3599.7, "1 h 0 min"),
+        (3599.7, "1 h"),
         (7500, "2 h 5 min"),
     ],
 )

@@ -15,8 +15,8 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from trainer.declared import Declared
-from trainer.recipe import RECIPE_NAMES, JobSettings, Recipe, Settings, describe_setting
+from trainer.declared import Declared, describe_setting
+from trainer.recipe import RECIPE_NAMES, JobSettings, Recipe, Settings
 from trainer.wording import sentence
 
 if TYPE_CHECKING:
@@ -142,7 +142,6 @@ def _describe_flag(kind: type[Given], name: str) -> StructFieldSpec:
         help=_explain(declared), help_behavior_hint=f"(default: {hint})" if hint else ""
     )
     if declared.kind == "flag":
-        text = tyro.conf.arg(help=_explain(declared), help_behavior_hint="")
         return StructFieldSpec(name, Annotated[bool, text], declared.default)  # type: ignore[arg-type]
     spec = PrimitiveConstructorSpec[Any](
         nargs="*" if declared.kind == "classes" else 1,
@@ -173,4 +172,5 @@ def _word_value(declared: Declared) -> str:
 
 def _word_default(declared: Declared) -> str:
     """Empty for what is off, or left out, unless given."""
-    return "" if declared.default in (None, ()) else str(declared.default)
+    nothing = declared.default is False or declared.default in (None, ())
+    return "" if nothing else str(declared.default)

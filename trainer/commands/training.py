@@ -21,7 +21,7 @@ from trainer.commands.flags import (
     Switch,
 )
 from trainer.errors import TrainingError
-from trainer.events import Event, EventLog, OnEvent, RunFinished
+from trainer.events import Event, EventLog, OnEvent, RunFailed, RunFinished
 from trainer.files import hash_tensors, lock_folder
 from trainer.progress import show_progress
 from trainer.recipe import PRESETS, JobSettings
@@ -121,26 +121,27 @@ def finetune(
     given = JobSettings(**settings)
     given.recipe(name)  # what is wrong in itself is said before torch is imported
     with stop_on_signals() as stop:
-        from trainer.engine import Placement, Trainer
-        from trainer.finetune import load_start, read_own_pictures, settings_like_start
+        with _telling_failure(out, name):
+            from trainer.engine import Placement, Trainer
+            from trainer.finetune import load_start, read_own_pictures, settings_like_start
 
-        job = settings_like_start(checkpoints=checkpoints, **{**settings, "start": given.start})
-        start = load_start(job.start, checkpoints)
-        data = source.load()
-        pictures = None if own is None else read_own_pictures(own)
-        splits = _choose_splits(data, job, pictures)
-        recipe = job.recipe(name)
-        if 2 <= len(splits["train"]) < recipe.batch_size:
-            recipe = recipe.changed(batch_size=len(splits["train"]))
-        placement = Placement(
-            out,
-            source.find_device(),
-            summary_every_s=summary_every_s,
-            keep_features=True,
-            measure_start=True,
-            keep_stopped=True,
-        )
-        origin = _describe_origin(job.changed(start=start.name), start.sha256, pictures)
+            job = settings_like_start(checkpoints=checkpoints, **{**settings, "start": given.start})
+            start = load_start(job.start, checkpoints)
+            data = source.load()
+            pictures = None if own is None else read_own_pictures(own)
+            splits = _choose_splits(data, job, pictures)
+            recipe = job.recipe(name)
+            if 2 <= len(splits["train"]) < recipe.batch_size:
+                recipe = recipe.changed(batch_size=len(splits["train"]))
+            placement = Placement(
+                out,
+                source.find_device(),
+                summary_every_s=summary_every_s,
+                keep_features=True,
+                measure_start=True,
+                keep_stopped=True,
+            )
+            origin = _describe_origin(job.changed(start=start.name), start.sha256, pictures)
         trainer = Trainer(data, start, placement, splits, origin)
         with _listening(out, "a fine-tuning run", [name]) as (on_event, _):
             trainer.fit(recipe, on_event, stop)
@@ -172,6 +173,19 @@ def _listening(
             screen(event)
 
         yield on_event, screen
+
+
+@contextlib.contextmanager
+def _telling_failure(folder: Path, name: str) -> Iterator[None]:
+    """Says in a folder that is there why its run did not begin, as the engine does of one that has;
+    whoever made the folder waits for that."""
+    try:
+        yield
+    except Exception as error:
+        if folder.is_dir():
+            with contextlib.closing(EventLog(folder / "events.jsonl")) as log:
+                log(RunFailed.tell(name, error, step=0))
+        raise
 
 
 def _ignore(_: Event) -> None:

@@ -18,8 +18,8 @@ MAX_BLOCKS = 100_000
 FORMATS = tuple(MAX_MEGAPIXELS)
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF or BMP"
 LIMITS = (
-    f"{FORMAT_NAMES}, up to {MAX_BYTES // 2**20} MB and {MAX_MEGAPIXELS['PNG']} megapixels, "
-    f"as JPEG {MAX_MEGAPIXELS['JPEG']}."
+    f"{FORMAT_NAMES}, up to {MAX_BYTES // 2**20} MB: JPEG up to {MAX_MEGAPIXELS['JPEG']} "
+    f"megapixels, the others up to {MAX_MEGAPIXELS['PNG']}."
 )
 """The limits as a person is told them."""
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from trainer.declared import describe_setting
 from trainer.metrics import Overlap, most_confused
-from trainer.recipe import CLASSES, Recipe, describe_setting
+from trainer.recipe import CLASSES, Recipe
 from trainer.record import Epoch, Record, Records
 from trainer.reference import reference_accuracy
 from trainer.wording import count, join, p_value, percent, points

@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from trainer import checkpoint
 from trainer.checkpoint import Predictions
+from trainer.declared import describe_setting
 from trainer.events import ResourceSample, RunStarted, read_events
 from trainer.files import write_file
 from trainer.metrics import measure_overlap
-from trainer.recipe import CLASSES, NATIVE_PX, Recipe, describe_setting
+from trainer.recipe import CLASSES, NATIVE_PX, Recipe
 from trainer.record import Hardware, Record, Records
 from trainer.reference import load_reference, reference_accuracy
 from trainer.report import plots
@@ -29,6 +30,7 @@ from trainer.report.observations import (
     tell_label,
 )
 from trainer.report.pictures import choose_pictures
+from trainer.timing import TrainingTime, time_alone
 from trainer.wording import count, duration, join, percent
 
 TITLE = "Four ways to fine-tune a ResNet-18 on CIFAR-10"
@@ -148,9 +150,7 @@ def _describe_runs(records: Records) -> dict[str, Any]:
         "precisions": _list_codes({record.precision for record in every}),
         "versions": ", ".join(f"{name} {number}" for name, number in every[0].versions.items()),
         "recipes": [_recipe_row(record) for record in every],
-        "times": [_time_row(record) for record in every],
-        "shared_features": any(record.features_s is not None for record in every),
-        "hidden_features": _tell_hidden_features(every),
+        "times": [_time_row(name, time) for name, time in time_alone(records).items()],
     }
 
 
@@ -197,23 +197,8 @@ def _tell_other_settings(recipe: Recipe) -> list[str]:
     ]
 
 
-def _time_row(record: Record) -> Row:
-    """What the epochs took, and what a frozen backbone's features did, which no epoch counts."""
-    features = "none"
-    if record.recipe.frozen:
-        features = "not told apart" if record.features_s is None else duration(record.features_s)
-    return f"`{record.name}`", duration(record.seconds), features
-
-
-def _tell_hidden_features(records: list[Record]) -> str:
-    """Of frozen runs whose records do not tell shared features apart: how much of the time lies in
-    the first epoch, which holds them in whichever run came first. Empty where all records do."""
-    shares = [
-        f"{percent(record.history[0].seconds / record.seconds, 0)} of `{record.name}`'s"
-        for record in records
-        if record.recipe.frozen and record.features_s is None
-    ]
-    return join(shares) if shares else ""
+def _time_row(name: str, time: TrainingTime) -> Row:
+    return f"`{name}`", duration(time.alone_s), duration(time.shared_s) if time.shared_s else "none"
 
 
 def _result_row(record: Record, reference: dict[str, Any]) -> Row:

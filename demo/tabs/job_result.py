@@ -1,0 +1,87 @@
+"""What a job changed, as HTML: its model beside the one it started from."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from demo import plots
+from demo.comparison import NOT_SHOWN, Comparison
+from demo.templates import embed, render
+from demo.uploads import encode_pixels
+from demo.words import finetune as words
+from trainer.metrics import confusion_matrix, confusion_shares
+from trainer.recipe import CLASSES
+from trainer.wording import article
+
+CHANGED_SHOWN = 12
+"""Images of each kind at most."""
+
+FindImage = Callable[[int], np.ndarray | None]
+"""A row of the full test split to its image `(3, 32, 32)` uint8, None where it is not at hand."""
+
+
+class Drawn(NamedTuple):
+    """What is shown of a comparison; of none, nothing."""
+
+    summary: str = ""
+    """HTML."""
+    classes: Sequence[list[Any]] = ()
+    """A row a class, as `words.CHANGE_COLUMNS` name them; none where there is no before."""
+    difference: str = ""
+    """HTML: after minus before."""
+    changed: str = ""
+    """HTML: images that changed sides."""
+
+
+def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
+    """Before and after: accuracy, per class, matrices' difference, and images that changed."""
+    before, after, labels = comparison.before, comparison.after, comparison.labels
+    right = float((after == labels).double().mean())
+    if before is None or comparison.overlap is None:
+        summary = words.describe_after(right, len(after))
+        return Drawn(render("comparison.html", summary=summary, chance=""))
+    was = float((before == labels).double().mean())
+    shares = [confusion_shares(confusion_matrix(labels, one)).numpy() for one in (before, after)]
+    changed = [list_changed(comparison, to_right, find_image) for to_right in (True, False)]
+    return Drawn(
+        render(
+            "comparison.html",
+            summary=words.describe_change(was, right, len(after)),
+            chance=words.describe_change_overlap(comparison.overlap),
+        ),
+        [
+            [name, 100 * one, 100 * two, 100 * (two - one)]
+            for name, one, two in zip(
+                CLASSES, *(s.diagonal().tolist() for s in shares), strict=True
+            )
+        ],
+        render(
+            "difference.html",
+            svg=plots.plot_difference(shares[1], shares[0]),
+            note=words.CHANGE_HINT,
+        ),
+        render("changed.html", article=article, changed=changed),
+    )
+
+
+def list_changed(
+    comparison: Comparison, to_right: bool, find_image: FindImage
+) -> tuple[str, list[tuple[str, str, str, str]]]:
+    """A heading, and the first images that changed sides: source, class, before, after."""
+    assert comparison.before is not None
+    positions = comparison.changed(to_right).tolist()
+    images: list[tuple[str, str, str, str]] = []
+    for position in positions:
+        row = int(comparison.rows[position])
+        pixels = None if row == NOT_SHOWN else find_image(row)
+        if pixels is None:
+            continue
+        label, was, now = (
+            CLASSES[int(values[position])]
+            for values in (comparison.labels, comparison.before, comparison.after)
+        )
+        images.append((embed(encode_pixels(pixels)), label, was, now))
+        if len(images) == CHANGED_SHOWN:
+            break
+    return words.describe_changed(len(positions), len(images), to_right), images

@@ -1,0 +1,143 @@
+"""Sentences of the Accuracy tab."""
+
+from collections.abc import Mapping, Sequence
+
+from demo.words.common import LABELS, inline_label
+from trainer.metrics import Overlap
+from trainer.recipe import CLASSES
+from trainer.record import Record
+from trainer.wording import article, count, duration, join, p_value, percent
+
+MODEL = "Model"
+COUNTING = "Cells show"
+COUNTING_CHOICES = [("percent of the true class", "percent"), ("images", "count")]
+TRUE, PREDICTED = "true", "predicted"
+TRUE_CLASS, PREDICTED_CLASS = "True class", "Predicted class"
+FIRST_MODEL, SECOND_MODEL = "First model", "Second model"
+TEST_ACCURACY, TEST_LOSS = "Test accuracy, %", "Test loss"
+FIGURES = "How often they are right"
+FIGURES_HEADING = f"## {FIGURES}"
+CURVES_HEADING = "## How they got there"
+MATRICES_HEADING = "## What they take for what"
+PAIR_HEADING = "## Two models side by side"
+ALONE_HEADING = "## What only one of them sees"
+MATRIX_HINT = (
+    "Rows are the true class, columns what the model said. Blue: right; orange: wrong, the "
+    "stronger the more often. Choose a cell to see its images."
+)
+DIFFERENCE_HINT = (
+    "First model minus second, in percentage points of the true class. Blue: the first says this "
+    "more often; orange: the second does."
+)
+FIGURE_COLUMNS = (
+    ("model", ""),
+    ("test accuracy, %", ".2f"),
+    ("reference, %", ".2f"),
+    ("difference, points", "+.2f"),
+    ("calibration error, %", ".1f"),
+    ("best class", ""),
+    ("worst class", ""),
+    ("epochs", ","),
+    ("training, minutes", ".1f"),
+)
+"""Header and format of each column."""
+OVERLAP = "Images that both, one or neither gets right"
+NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
+
+
+def describe_figures(record: Record) -> str:
+    """Where the figures above come from."""
+    data = record.data
+    return (
+        f"Measured on {data.test_count:,} test images of {data.name} that played no "
+        f"part in training or in any choice; {data.validation_count:,} training images were "
+        f"held out for those. The reference is the published experiment that Quartet reproduces, "
+        f"at its best epoch; the difference is in percentage points."
+    )
+
+
+def describe_times(shared_s: Mapping[str, float]) -> str:
+    """What of the training times several models share.
+
+    Args:
+        shared_s: recipe name to the seconds of its time that served others too.
+    """
+    if len(shared_s) < 2:
+        return ""
+    seconds = max(shared_s.values())
+    return (
+        f"{join([inline_label(name) for name in shared_s])} share one pass over the images, "
+        f"{duration(seconds)}: each one's time counts it, as if that model were trained alone."
+    )
+
+
+def describe_extremes(name: str, best: tuple[str, float], worst: tuple[str, float]) -> str:
+    """A model's best and worst class."""
+    return (
+        f"{inline_label(name)} knows {best[0]} best ({percent(best[1])} right) "
+        f"and {worst[0]} least ({percent(worst[1])})."
+    )
+
+
+def describe_confused(pairs: Sequence[tuple[int, int, int]]) -> list[str]:
+    """The most confused pairs, as (true, predicted, images)."""
+    return [
+        f"{CLASSES[true]} taken for {CLASSES[predicted]}: {count(images, 'image')}"
+        for true, predicted, images in pairs
+    ]
+
+
+def describe_cell(true: int, predicted: int, images: int) -> str:
+    """A confusion cell for screen readers."""
+    return f"true {CLASSES[true]}, predicted {CLASSES[predicted]}: {count(images, 'image')}"
+
+
+def describe_cell_heading(name: str, true: int, predicted: int) -> str:
+    if true == predicted:
+        return f"{LABELS[name]}: {CLASSES[true]}, and recognised"
+    return f"{LABELS[name]}: {article(CLASSES[true])} taken for {article(CLASSES[predicted])}"
+
+
+def describe_gallery(whole: bool, at_hand: int, total: int) -> str:
+    """Which test images can be shown."""
+    if whole:
+        return f"Images are from all {total:,} test images."
+    return (
+        f"Images are from the embedded sample: {at_hand:,} of the {total:,} test images. "
+        f"With QUARTET_DATA naming the full data set, all are shown."
+    )
+
+
+def describe_shown(images: int, at_hand: int, shown: int) -> str:
+    """How many images a choice has against how many are at hand and shown."""
+    if not images:
+        return "No test image is here."
+    if shown == images:
+        return f"{count(images, 'test image')}, shown here."
+    return f"{images:,} test images; {at_hand:,} of them at hand, {shown:,} shown."
+
+
+def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
+    """The paired test of two models in words."""
+    one, two = inline_label(first), inline_label(second)
+    alone = overlap.only_first, overlap.only_second
+    if not sum(alone):
+        return f"{one} and {two} are right and wrong on the very same images."
+    test = f"(McNemar's exact test, {p_value(overlap.p_value)})"
+    ahead = one if alone[0] >= alone[1] else two
+    among = f"of the {sum(alone):,} images that only one of the two gets right"
+    if overlap.verdict:
+        return (
+            f"{ahead} is really better: {among} it has {max(alone):,}, more than chance explains "
+            f"{test}."
+        )
+    if alone[0] == alone[1]:
+        return f"No real difference: {among}, each has {alone[0]:,} {test}."
+    return (
+        f"No real difference: {among}, {ahead} has {max(alone):,}, which chance alone may explain "
+        f"{test}."
+    )
+
+
+def describe_alone(name: str, images: int, total: int) -> str:
+    return f"{inline_label(name)} alone is right on {images:,} of {total:,} test images."

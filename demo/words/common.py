@@ -1,0 +1,56 @@
+"""Words that all tabs share: the models' names, the tabs', and a sentence for every error."""
+
+from pathlib import Path
+
+from demo.faults import explain
+from trainer.errors import QuartetError
+from trainer.recipe import PLAIN_BACKBONE
+
+TITLE = "Quartet"
+TAGLINE = (
+    "One ResNet-18, fine-tuned on CIFAR-10 in four ways: SGD or Adam, all layers or only the last. "
+    "See what that choice does."
+)
+COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB = "Compare", "Accuracy", "Fine-tune", "About"
+LABELS = {
+    "sgd_full": "SGD, all layers",
+    "adam_full": "Adam, all layers",
+    "sgd_frozen": "SGD, last layer",
+    "adam_frozen": "Adam, last layer",
+}
+"""Recipe name to the model's name on screen."""
+PLAIN = "the pre-trained backbone, with a new last layer"
+RIGHT, WRONG = "right", "wrong"
+TRAIN_LOSS, EPOCH = "Train loss", "Epoch"
+FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
+
+
+def describe_fault(name: str, fault: QuartetError) -> str:
+    """That a model is missing or damaged."""
+    reason = explain(fault)
+    return f"{LABELS[name]}: {reason[0].lower()}{reason[1:]} The other models go on without it."
+
+
+def describe_temporary_home(home: Path, reason: str | None, temporary: Path) -> str:
+    """For the log."""
+    return (
+        f"{home} cannot be written ({reason}): jobs are kept in {temporary} until the app ends; "
+        f"name another folder with QUARTET_HOME."
+    )
+
+
+def inline_label(name: str) -> str:
+    """A model's name inside a sentence: `SGD (all layers)`."""
+    return LABELS[name].replace(", ", " (") + ")"
+
+
+def start_label(start: str) -> str:
+    """What a job began with: one of the four, the backbone, or an earlier job."""
+    if start == PLAIN_BACKBONE:
+        return PLAIN
+    return LABELS.get(start) or describe_job(start.rpartition(":")[2])
+
+
+def describe_job(job_id: str) -> str:
+    """A job's name for its owner."""
+    return f"job {job_id[:6]}"

@@ -1,0 +1,50 @@
+"""Jobs as if they had run, for tests of what is shown of them."""
+
+import contextlib
+import time
+from pathlib import Path
+
+from demo.jobs.backend import EVENTS
+from demo.jobs.store import DONE, JobStore, create_id
+from trainer.events import EpochFinished, Event, EventLog, RunFinished, StepSummary
+from trainer.recipe import JobSettings
+
+SOMEONE = "another visitor's token"
+
+
+def seed_pace(home: Path, trained: str, images_per_s: float) -> None:
+    """Leaves a job of another visitor in a home that no app has open yet: it trained at that rate,
+    and measuring took no time."""
+    job_id, now_s = create_id(), time.time()
+    with contextlib.closing(JobStore(home / "jobs.sqlite3")) as store:
+        store.add(job_id, JobSettings().changed(trained=trained), SOMEONE)
+        store.update(job_id, state=DONE, started_s=now_s, ended_s=now_s)
+    write_epochs(home / "jobs" / job_id / EVENTS, 1, images_per_s)
+
+
+def write_epochs(path: Path, count: int, images_per_s: float = 100.0) -> None:
+    """A finished job's file of events, of so many epochs of one step."""
+    log = EventLog(path)
+    matrix = tuple(tuple(10 for _ in range(10)) for _ in range(10))
+    for epoch in range(1, count + 1):
+        events: list[Event] = [
+            StepSummary(
+                recipe="finetuned", time_s=0, step=epoch, total_steps=count, train_loss=1 / epoch,
+                learning_rate=0.001, images_per_s=images_per_s, remaining_s=1.0,
+            ),
+            EpochFinished(
+                recipe="finetuned", time_s=0, epoch=epoch, epochs=count, train_loss=0.1,
+                train_accuracy=0.5, validation_loss=0.1, validation_accuracy=epoch / count,
+                test_loss=0.1, test_accuracy=0.5, learning_rate=0.001, train_s=1.0, seconds=1.0,
+                validation_confusion=matrix,
+            ),
+        ]  # fmt: skip
+        for event in events:
+            log(event)
+    log(
+        RunFinished(
+            recipe="finetuned", time_s=0, test_accuracy=0.5, test_loss=1.0, train_s=count,
+            seconds=count, checkpoint="finetuned.safetensors",
+        )
+    )  # fmt: skip
+    log.close()

@@ -1,0 +1,359 @@
+"""The Fine-tune tab without a browser: its handlers are called with what a browser would hold."""
+
+import asyncio
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+import pytest
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from demo.gallery import Gallery
+from demo.jobs.backend import EVENTS
+from demo.jobs.jobs import EARLIER, Jobs
+from demo.jobs.limits import Limits
+from demo.jobs.store import create_token
+from demo.models import Models
+from demo.tabs.changes import Part, Shown, collect_changes
+from demo.tabs.finetune import NOT_ON_FORM, FinetuneTab
+from demo.tabs.form import Form, to_browser
+from demo.tabs.shared import Shared
+from demo.words import finetune as words
+from demo.words.common import FINETUNE_TAB
+from tests.conftest import CHECKPOINTS
+from tests.jobs import seed_pace, write_epochs
+from trainer.declared import describe_setting, setting
+from trainer.metrics import Overlap
+from trainer.recipe import JobSettings, join_command
+
+T = TypeVar("T")
+
+
+def draw(make: Callable[[], T]) -> T:
+    """Draws inside `gr.Blocks()`: where no event loop runs Gradio makes one, and leaves it open."""
+
+    async def run() -> T:
+        with gr.Blocks():
+            return make()
+
+    return asyncio.run(run())
+
+
+class Page:
+    """The tab, and what a visitor's browser holds of it."""
+
+    def __init__(self, tab: FinetuneTab, owner: gr.BrowserState, jobs: Jobs) -> None:
+        self.tab, self.owner, self.jobs = tab, owner, jobs
+        self.values: dict[Any, Any] = {}
+
+    def open(self) -> None:
+        """A new visitor's page."""
+        tab, view, panel = self.tab, self.tab.view, self.tab.panel
+        first = to_browser(tab.first)
+        self.values = {control: first[name] for name, control in tab.form.controls.items()}
+        self.values |= {
+            self.owner: create_token(), tab.shown: "", tab.order: "-accuracy", tab.sent: {},
+            view.asked: "", panel.ids: [], panel.files: None, panel.label: None,
+        }  # fmt: skip
+
+    def show(self, answer: Shown) -> Shown:
+        """Takes an answer as a browser does."""
+        for component in self.values:
+            if component in answer and not isinstance(answer[component], gr.blocks.Block):
+                self.values[component] = answer[component]
+        return answer
+
+    def fill(self, **settings: Any) -> None:
+        for name, value in settings.items():
+            self.values[self.tab.form.controls[name]] = value
+
+    def start(self, **settings: Any) -> Shown:
+        self.fill(**settings)
+        return self.show(self.tab.on_start(self.values))
+
+    @property
+    def token(self) -> str:
+        return str(self.values[self.owner])
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The tab over the shipped models; no job ever runs."""
+    limits = Limits(running=0, queued_of_owner=1000, queued=1000)
+    home = tmp_path_factory.mktemp("home")
+    seed_pace(home, "last_block", 100.0)
+    jobs = Jobs(home, CHECKPOINTS, limits)
+    models = Models(CHECKPOINTS)
+    data = next(iter(models.records.values())).data
+    gallery = Gallery(data.digest, data.test_count)
+
+    def make() -> Page:
+        blocks = gr.context.Context.root_block
+        assert blocks is not None
+        owner = gr.BrowserState("", storage_key="owner", secret="secret")
+        with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
+            return Page(FinetuneTab(shared, tab), owner, jobs)
+
+    yield draw(make)
+    jobs.close()
+
+
+@pytest.fixture
+def page(drawn: Page) -> Page:
+    drawn.open()
+    return drawn
+
+
+def test_every_setting_is_on_the_form_as_it_is_declared(page: Page) -> None:
+    controls = page.tab.form.controls
+    assert controls.keys() | set(NOT_ON_FORM) == JobSettings.model_fields.keys()
+    for name, control in controls.items():
+        assert control.label == describe_setting(JobSettings, name).label
+    smoothing = controls["label_smoothing"]
+    assert isinstance(smoothing, gr.Number)
+    assert (smoothing.minimum, smoothing.maximum) == (0, 0.5)
+
+
+def test_a_setting_that_is_added_appears_by_itself() -> None:
+    class Wider(JobSettings):
+        noise: float = setting(0.1, "Noise", "How much.", ge=0, le=1)
+        kept: bool = setting(True, "Keep", "Or not.")
+
+    others = [name for name in JobSettings.model_fields if name != "epochs"]
+    form = draw(lambda: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
+    noise, kept = form.controls["noise"], form.controls["kept"]
+    assert (type(noise), noise.label, noise.info, noise.value) == (
+        gr.Number,
+        "Noise",
+        "How much.",
+        0.1,
+    )
+    assert (type(kept), kept.value) == (gr.Checkbox, True)
+    given = form.read({form.controls["epochs"]: 2, noise: 0.5, kept: False})
+    assert Wider().changed(**given) == Wider(epochs=2, noise=0.5, kept=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", None), ("epochs", 1.5), ("epochs", 0), ("epochs", "many"), ("steps", -3),
+        ("images", None), ("images", -1), ("images", 2.5), ("images", 0), ("images", 1),
+        ("learning_rate", None),
+        ("learning_rate", 0), ("learning_rate", -1), ("batch_size", 1), ("optimizer", "lion"),
+        ("emphasised", ["unicorn"]), ("trained", None), ("seed", 1e300), ("augment", "perhaps"),
+        ("momentum", float("nan")), ("start", None), ("start", "-x"), ("start", ["a"]),
+        ("start", "/etc/passwd"), ("start", f"{EARLIER}0123456789abcdef"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_said_once_and_nothing_starts(page: Page, name: str, value: Any) -> None:
+    answer = page.start(**{name: value})
+    assert page.jobs.of_owner(page.token) == []
+    assert set(answer) == {page.tab.estimate}
+    said = answer[page.tab.estimate]
+    label = describe_setting(JobSettings, name).label
+    style, said = said.split("<p ")
+    assert 'role="alert"' in said
+    assert said.count(":") == 1
+    assert label.replace("'", "&#39;") in said or "Choose another start" in said
+    assert "None" not in said
+    assert "_" not in said
+    if name != "start":
+        assert f"#setting-{name} " in style
+        assert page.tab.on_form(page.values)[page.tab.estimate] == answer[page.tab.estimate]
+
+
+def test_a_job_is_started_with_what_the_form_holds(page: Page) -> None:
+    page.start(
+        start="adam_full", trained="last_block", epochs=3, steps=0, images=9, optimizer="adamw",
+        learning_rate=0.25, label_smoothing=0.1, emphasised=["cat", "dog"], augment=True, seed=7,
+    )  # fmt: skip
+    (job,) = page.jobs.of_owner(page.token)
+    settings = job.settings
+    assert settings is not None
+    assert (settings.start, settings.trained, settings.optimizer) == (
+        "adam_full", "last_block", "adamw",
+    )  # fmt: skip
+    assert (settings.epochs, settings.steps, settings.images, settings.seed) == (3, None, 9, 7)
+    assert (settings.learning_rate, settings.label_smoothing) == (0.25, 0.1)
+    assert (settings.emphasised, settings.augment) == (("cat", "dog"), True)
+    assert page.values[page.tab.shown] == job.id
+
+
+def test_each_start_fills_the_form_with_its_own_settings(page: Page) -> None:
+    fills = page.tab.starts.list_fills([], "")
+    assert fills["adam_frozen"]["own"]["learning_rate"] == 0.01
+    assert fills["adam_frozen"]["own"]["optimizer"] == "adam"
+    assert fills["sgd_full"]["own"]["steps"] == 0
+    assert fills["sgd_full"]["rate"] == {"learning_rate": 0.01}
+    for fill in fills.values():
+        for changes in fill.values():
+            JobSettings().changed(**{**changes, "steps": None})
+            assert changes.keys() <= page.tab.form.controls.keys() | set(NOT_ON_FORM)
+
+
+def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(page: Page) -> None:
+    tab = page.tab
+    page.fill(trained="last_block", epochs=10, images=1787)
+    answer = tab.on_form(page.values)
+    assert "about 2 min 59 s" in answer[tab.estimate]
+    assert answer[tab.fit].visible is False
+    page.fill(epochs=100)
+    answer = tab.on_form(page.values)
+    assert "A job is ended after 5 min" in answer[tab.estimate]
+    assert 'role="alert"' in answer[tab.estimate]
+    assert answer[tab.fit].visible is True
+    page.fill(images=answer[tab.fitting])
+    assert 0 < answer[tab.fitting] < 300
+    assert tab.on_form(page.values)[tab.fit].visible is False
+    page.fill(steps=100_000)  # fewer images would not help
+    answer = tab.on_form(page.values)
+    assert 'role="alert"' in answer[tab.estimate]
+    assert answer[tab.fit].visible is False
+
+
+def test_only_what_is_new_is_sent_again() -> None:
+    one, two = draw(lambda: (gr.Textbox(), gr.Textbox()))
+    built: list[str] = []
+
+    def part(component: gr.Textbox, fact: str) -> Part:
+        def build() -> str:
+            built.append(fact)
+            return fact
+
+        return Part(component, fact, build)
+
+    first, marks = collect_changes([part(one, "a"), part(two, "b")], {})
+    assert first == {one: "a", two: "b"}
+    second, after = collect_changes([part(one, "a"), part(two, "c")], marks)
+    assert second == {two: "c"}
+    assert built == ["a", "b", "c"]
+    # An answer that never arrived is sent again: the browser still holds the older marks.
+    assert collect_changes([part(one, "a"), part(two, "c")], marks)[0] == {two: "c"}
+    assert collect_changes([part(one, "a"), part(two, "c")], after)[0] == {}
+    junks: list[Any] = [None, [], "x", {"1": 2}, 7]
+    for junk in junks:
+        assert set(collect_changes([part(one, "a")], junk)[0]) == {one}
+
+
+def test_a_look_at_a_long_job_costs_what_one_at_a_short_one_does(page: Page) -> None:
+    sizes = []
+    for epochs in (300, 3000):
+        page.open()
+        page.start(epochs=1000)
+        (job,) = page.jobs.of_owner(page.token)
+        write_epochs(page.jobs.folder(job) / EVENTS, epochs)
+        look = page.show(page.tab.on_look(page.values))
+        sizes.append(measure(look))
+        again = page.show(page.tab.on_look(page.values))
+        assert measure(again) < 2_000
+    assert sizes[1] < 1.5 * sizes[0] < 100_000
+
+
+def test_delete_asks_and_hits_no_other_job(page: Page) -> None:
+    page.start(seed=1)
+    first = page.values[page.tab.shown]
+    page.show(page.tab.on_ask(page.values))
+    page.start(seed=2)
+    second = page.values[page.tab.shown]
+    asked = page.tab.view.asked
+    assert page.values[asked] == ""
+    page.values[asked] = first  # asked about one, while another came on screen
+    page.show(page.tab.on_delete(page.values))
+    assert len(page.jobs.of_owner(page.token)) == 2
+    page.show(page.tab.on_ask(page.values))
+    page.show(page.tab.on_keep(page.values))
+    page.show(page.tab.on_delete(page.values))
+    assert len(page.jobs.of_owner(page.token)) == 2
+    page.show(page.tab.on_ask(page.values))
+    page.show(page.tab.on_delete(page.values))
+    assert [job.id for job in page.jobs.of_owner(page.token)] == [first] != [second]
+    assert page.values[page.tab.shown] == first
+
+
+def test_a_job_of_another_is_neither_stopped_nor_deleted_nor_run(page: Page) -> None:
+    page.start()
+    (job,) = page.jobs.of_owner(page.token)
+    owner = page.token
+    page.values[page.owner] = create_token()
+    for shown in (job.id, f"{job.id}.", f"{job.id}.{job.key[:-1]}"):
+        page.values[page.tab.shown] = shown
+        page.values[page.tab.view.asked] = job.id
+        page.tab.on_stop(page.values)
+        page.tab.on_delete(page.values)
+        with pytest.raises(gr.Error, match="no longer here"):
+            page.tab.on_again(page.values)
+    assert [one.state for one in page.jobs.of_owner(owner)] == ["queued"]
+
+
+def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> None:
+    panel, values = page.tab.panel, page.values
+    files = [save_upload(shade) for shade in (10, 20)]
+    assert words.NO_FILES in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
+    values[panel.files] = files
+    assert panel.label.value is None
+    assert words.NO_CLASS in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
+    assert values[panel.files] == files
+    values[panel.label] = "frog"
+    answer = page.show(panel.on_add(values, gr.Request()))
+    assert "Added 2 pictures as a frog." in answer[panel.drawn]
+    assert values[panel.files] is None
+    values[panel.files] = files[:1]
+    answer = page.show(panel.on_add(values, gr.Request()))
+    assert "1 was there already." in answer[panel.drawn]
+    first, second = values[panel.ids]
+    press = gr.EventData(None, {"choice": first})
+    page.show(panel.on_remove(values, press))
+    assert values[panel.ids] == [second]
+    page.start(images=0)  # the picture is enough
+    (job,) = page.jobs.of_owner(page.token)
+    assert len(list(page.jobs.folder(job).glob("own/frog/*.png"))) == 1
+    page.show(panel.on_clear(values))
+    assert values[panel.ids] == []
+    page.show(page.tab.on_again(values))
+    (again, _) = page.jobs.of_owner(page.token)
+    assert len(list(page.jobs.folder(again).glob("own/frog/*.png"))) == 1
+
+
+def test_a_start_with_pictures_that_are_gone_is_refused(page: Page) -> None:
+    panel = page.tab.panel
+    page.values |= {panel.files: [save_upload(30)], panel.label: "cat"}
+    page.show(panel.on_add(page.values, gr.Request()))
+    page.jobs.pictures.clear(page.token)
+    answer = page.start()
+    assert 'role="alert"' in answer[page.tab.estimate]
+    assert page.jobs.of_owner(page.token) == []
+
+
+def test_no_image_that_changed_sides_is_no_test_of_chance() -> None:
+    said = words.describe_change_overlap(Overlap(90, 0, 0, 10))
+    assert said.startswith("No image changed sides")
+    assert "p = " not in said
+    for overlap in (Overlap(0, 0, 500, 0), Overlap(0, 1, 0, 0), Overlap(5, 40, 60, 5)):
+        assert "p = 0.000" not in words.describe_change_overlap(overlap)
+
+
+def test_the_command_offline_is_quoted_as_a_shell_needs_it() -> None:
+    start = 'it\'s a "model" $(of) mine.safetensors'
+    command = join_command(JobSettings(start=start, emphasised=("cat", "dog")).arguments())
+    arguments = shlex.split(command)
+    assert arguments[arguments.index("--start") + 1] == start
+
+
+def measure(answer: Shown) -> int:
+    """Characters of what is sent, about."""
+    return sum(
+        len(value.to_csv()) if hasattr(value, "to_csv") else len(str(value))
+        for value in answer.values()
+    )
+
+
+def save_upload(shade: int) -> dict[str, Any]:
+    """A picture in Gradio's folder of uploads, as its file field names it."""
+    path = Path(get_upload_folder()) / "test-form" / f"{shade}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 40), (shade, 0, 90)).save(path)
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}

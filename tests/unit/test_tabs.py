@@ -1,0 +1,259 @@
+"""What the tabs answer to events, without a browser."""
+
+import asyncio
+import contextlib
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from demo.gallery import EXAMPLES_DIR, Gallery
+from demo.jobs.backend import NAME
+from demo.jobs.jobs import Jobs
+from demo.jobs.store import DONE, create_id
+from demo.models import Models
+from demo.tabs.about import AboutTab
+from demo.tabs.accuracy import AccuracyTab, list_figures
+from demo.tabs.compare import CompareTab
+from demo.tabs.shared import Shared
+from demo.words import compare as words
+from demo.words.common import LABELS, PLAIN
+from tests.conftest import CHECKPOINTS
+from trainer.recipe import CLASSES, PLAIN_BACKBONE, JobSettings
+
+OWNER = "the owner's token"
+REQUEST = gr.Request(session_hash="a visitor")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The tabs of one page."""
+
+    shared: Shared
+    compare: CompareTab
+    accuracy: AccuracyTab
+    about: gr.Tab
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
+    """The shipped models, and jobs of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        with contextlib.closing(Jobs(tmp_path_factory.mktemp("home"), CHECKPOINTS)) as jobs:
+            # Gradio makes an event loop wherever none runs, and leaves it open.
+            yield asyncio.run(draw(jobs))
+
+
+async def draw(jobs: Jobs) -> Drawn:
+    """Draws a page of three tabs."""
+    models = Models(CHECKPOINTS)
+    data = next(iter(models.records.values())).data
+    gallery = Gallery(data.digest, data.test_count)
+    with gr.Blocks() as blocks:
+        owner = gr.BrowserState("")
+        with gr.Tabs() as tabs:
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
+            with gr.Tab() as tab:
+                compare = CompareTab(shared, tab)
+            with gr.Tab() as tab:
+                accuracy = AccuracyTab(shared, tab)
+            with gr.Tab() as about:
+                AboutTab(shared)
+    return Drawn(shared, compare, accuracy, about)
+
+
+@pytest.fixture
+def shared(drawn: Drawn) -> Shared:
+    return drawn.shared
+
+
+@pytest.fixture
+def compare(drawn: Drawn) -> CompareTab:
+    return drawn.compare
+
+
+@pytest.fixture
+def accuracy(drawn: Drawn) -> AccuracyTab:
+    return drawn.accuracy
+
+
+def upload(name: str, content: bytes) -> dict[str, Any]:
+    """A file as Gradio hands it to an event."""
+    path = Path(get_upload_folder()) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture
+def cat() -> dict[str, Any]:
+    return upload("cat.png", (EXAMPLES_DIR / "cat-test.png").read_bytes())
+
+
+def chosen(choice: str) -> gr.EventData:
+    """A click on an element with this `data-choice`."""
+    return gr.EventData(None, {"choice": choice})
+
+
+def test_picture_gives_four_cards(compare: CompareTab, cat: dict[str, Any]) -> None:
+    shown = compare.on_picture(cat, "centre", None, REQUEST)
+    assert shown[compare.result].count("<article") == 4
+    assert "it is a cat" in shown[compare.result]
+    assert "data:image/png" in shown[compare.seen]
+    assert "Choose a picture" in compare.on_picture(None, "centre", None, REQUEST)[compare.result]
+
+
+def test_what_is_no_picture_is_told_where_the_cards_were(
+    compare: CompareTab, cat: dict[str, Any]
+) -> None:
+    shown = compare.on_picture(upload("a.png", b"<script>"), "centre", None, REQUEST)[
+        compare.result
+    ]
+    assert 'role="alert"' in shown
+    assert "not a whole picture" in shown
+    shown = compare.on_picture(cat, "bogus", None, REQUEST)[compare.result]  # type: ignore[arg-type]
+    assert "Crop must be" in shown
+
+
+def test_nothing_is_taught_before_a_class_is_chosen(
+    compare: CompareTab, shared: Shared, cat: dict[str, Any]
+) -> None:
+    assert compare.label.value is None
+    assert compare.on_teach(cat, "centre", None, OWNER, REQUEST) == {compare.taught: words.NO_CLASS}
+    assert compare.on_teach(cat, "centre", "cow", OWNER, REQUEST) == {
+        compare.taught: words.NO_CLASS
+    }
+    assert compare.on_teach(None, "centre", "cat", OWNER, REQUEST) == {
+        compare.taught: words.NOTHING_TO_TEACH
+    }
+    assert not shared.jobs.pictures.of_owner(OWNER)
+
+
+def test_second_press_teaches_nothing_twice(
+    compare: CompareTab, shared: Shared, cat: dict[str, Any]
+) -> None:
+    shown = compare.on_teach(cat, "centre", "ship", "", REQUEST)
+    token = shown[compare._owner]
+    assert len(token) > 30
+    assert shown[compare.taught].startswith("Added as a ship. 1 picture taught so far.")
+    again = compare.on_teach(cat, "centre", "ship", token, REQUEST)[compare.taught]
+    assert again == "Already there as a ship. 1 picture taught so far."
+    other = compare.on_teach(cat, "centre", "cat", token, REQUEST)[compare.taught]
+    assert other.startswith("Added as a cat. 1 picture taught so far.")
+    (picture,) = shared.jobs.pictures.of_owner(token)
+    assert picture.label == "cat"
+    with Image.open(picture.path) as image:
+        assert image.size == (32, 32)
+    assert not shared.jobs.pictures.of_owner("someone else")
+
+
+def test_examples_and_disagreements_fill_the_picture(compare: CompareTab) -> None:
+    assert compare.on_example(chosen("0"))[compare.picture].endswith("airplane-test.png")
+    with pytest.raises(gr.Error, match="examples shown"):
+        compare.on_example(chosen("no number"))
+    assert np.asarray(compare.on_disagree()[compare.picture]).shape == (32, 32, 3)
+
+
+def test_api_answers_or_refuses(compare: CompareTab, cat: dict[str, Any]) -> None:
+    answer = compare.classify(cat)  # type: ignore[arg-type]
+    assert list(answer["models"]) == list(LABELS)
+    with pytest.raises(gr.Error, match="not uploaded"):
+        compare.classify({"path": "/etc/passwd"})  # type: ignore[arg-type]
+
+
+def test_fifth_card_says_what_the_job_began_with(
+    compare: CompareTab, shared: Shared, cat: dict[str, Any]
+) -> None:
+    store_done(shared, PLAIN_BACKBONE)
+    shown = compare.on_picture(cat, "centre", OWNER, REQUEST)[compare.result]
+    assert shown.count("<article") == 5
+    own_card = html.unescape(shown[shown.rindex("<article") :])
+    assert f'aria-label="{words.OWN_MODEL}"' in own_card
+    assert f"started from {PLAIN}" in own_card
+    other = compare.on_picture(cat, "centre", "someone else", REQUEST)[compare.result]
+    assert other.count("<article") == 4
+
+
+def store_done(shared: Shared, start: str) -> None:
+    """A finished job of the owner's, with the files of a model."""
+    jobs, job_id = shared.jobs, create_id()
+    with jobs._queue.changed:  # before it is begun
+        job = jobs._store.add(job_id, JobSettings(start=start), OWNER)
+        jobs.folder(job).mkdir(parents=True)
+        for path in CHECKPOINTS.glob("sgd_frozen.*"):
+            name = path.name.replace("sgd_frozen", NAME)
+            (jobs.folder(job) / name).symlink_to(path)
+        jobs._store.update(job_id, state=DONE)
+
+
+def test_cell_shows_the_images_that_it_counts(accuracy: AccuracyTab) -> None:
+    ship, truck = CLASSES.index("ship"), CLASSES.index("truck")
+    assert accuracy.on_cell(chosen(f"{ship},{truck}")) == {
+        accuracy.true: ship,
+        accuracy.said: truck,
+    }
+    shown = accuracy.on_matrix("sgd_full", "count", ship, truck)
+    counts = accuracy._confusion["sgd_full"]
+    count = int(counts[ship, truck])
+    assert f"{count} test images" in shown[accuracy.images]
+    assert "a ship taken for a truck" in shown[accuracy.images]
+    assert shown[accuracy.matrix].count("<button") == 100
+    assert shown[accuracy.matrix].count('aria-pressed="true"') == 1
+    assert f"predicted truck: {count} images" in shown[accuracy.matrix]
+
+
+@pytest.mark.parametrize("choice", ["", "3", "3,x", "3,10", "1,2,3"])
+def test_cells_that_are_not_there_are_refused(accuracy: AccuracyTab, choice: str) -> None:
+    with pytest.raises(gr.Error, match="Choose a class"):
+        accuracy.on_cell(chosen(choice))
+
+
+def test_shares_of_a_class_are_those_of_its_images(accuracy: AccuracyTab) -> None:
+    shown = accuracy.on_matrix("adam_frozen", "percent", 3, 5)[accuracy.matrix]
+    counts = accuracy._confusion["adam_frozen"]
+    (cell,) = re.findall(r'data-choice="3,5".*?>([\d.]+)</button>', shown)
+    assert cell == f"{100 * counts[3, 5] / counts[3].sum():.1f}"
+
+
+def test_two_models_are_told_apart_as_the_table_counts(accuracy: AccuracyTab) -> None:
+    shown = accuracy.on_pair("sgd_full", "adam_frozen")
+    (right, alone), (other, wrong) = (row[1:] for row in shown[accuracy.overlap]["data"])
+    assert right + alone + other + wrong == 10_000
+    assert f"it has {max(alone, other):,}" in shown[accuracy.verdict]
+    assert shown[accuracy.verdict].startswith("SGD (all layers) is really better")
+    assert "<svg" in shown[accuracy.difference]
+    same = accuracy.on_pair("sgd_full", "sgd_full")
+    assert "the very same images" in same[accuracy.verdict]
+
+
+def test_opening_draws_everything(accuracy: AccuracyTab) -> None:
+    shown = accuracy.on_open("sgd_full", "percent", 3, 5, "sgd_full", "adam_full", "adam_full")
+    assert shown[accuracy.overview].count("<svg") == 4
+    assert "Adam (all layers) alone is right on" in shown[accuracy.alone]
+    for figure, curve in accuracy.curves.items():
+        epochs = [len(record.history) for record in accuracy._records.values()]
+        assert len(shown[curve]) == sum(epochs), figure
+    assert not [component for component, value in shown.items() if value is None]
+
+
+def test_table_counts_the_shared_pass_in_both_times(shared: Shared) -> None:
+    rows = {row[0]: row for row in list_figures(shared.models.records)}
+    sgd, adam = rows["SGD, last layer"], rows["Adam, last layer"]
+    assert sgd[-1] == pytest.approx(adam[-1], rel=0.1)
+    assert sgd[1] == pytest.approx(100 * shared.models.records["sgd_frozen"].test.accuracy)
+
+
+def test_about_is_drawn_from_the_records(drawn: Drawn) -> None:
+    parts = drawn.about.children
+    said = "\n".join(str(part.value) for part in parts if isinstance(part, gr.Markdown))
+    assert "differ in the optimizer alone" in said
+    assert "an hour after it arrived" in said
