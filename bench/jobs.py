@@ -27,13 +27,13 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, Job, create_token
 from demo.tabs.job_view import WATCHED_S
 from trainer.events import Event, RunStarted, StepSummary, read_events
-from trainer.recipe import PRESETS, JobSettings
+from trainer.finetune import settings_like_start
 
 RESULTS = Path("docs/job-benchmarks.json")
 PAGE = Path("docs/job-benchmarks.md")
 IMAGES, EVALUATED = 2000, 1000
 LAST_LAYER, EVERYTHING = (
-    JobSettings.like(PRESETS["default"][start], start, images=IMAGES, evaluated=EVALUATED)
+    settings_like_start(start, SHIPPED, images=IMAGES, evaluated=EVALUATED)
     for start in ("sgd_frozen", "sgd_full")
 )
 THROW_AWAY = LAST_LAYER.changed(images=64, evaluated=20)
