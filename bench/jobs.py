@@ -28,6 +28,7 @@ from demo.jobs.store import DONE, Job, create_token
 from demo.tabs.job_view import WATCHED_S
 from trainer.events import Event, RunStarted, StepSummary, read_events
 from trainer.finetune import settings_like_start
+from trainer.recipe import JobSettings
 
 RESULTS = Path("docs/job-benchmarks.json")
 PAGE = Path("docs/job-benchmarks.md")
