@@ -17,6 +17,7 @@ from trainer.errors import DataError, PictureError
 from trainer.files import hash_file
 from trainer.model import Backbone, load_backbone
 from trainer.recipe import (
+    BACKBONE_OF,
     CLASSES,
     EMPHASIS,
     MAX_OWN_PICTURES,
@@ -28,9 +29,6 @@ from trainer.recipe import (
     Recipe,
 )
 from trainer.resnet import is_head
-
-_BACKBONE_OF = "sgd_frozen"
-"""The shipped checkpoint that holds the pre-trained backbone unchanged."""
 
 
 def load_start(start: str, checkpoints: Path) -> Backbone:
@@ -45,7 +43,7 @@ def load_start(start: str, checkpoints: Path) -> Backbone:
         CheckpointError: the checkpoint is missing or damaged.
     """
     if start == PLAIN_BACKBONE:
-        backbone = load_backbone(checkpoints / f"{_BACKBONE_OF}.safetensors")
+        backbone = load_backbone(checkpoints / f"{BACKBONE_OF}.safetensors")
         return Backbone(PLAIN_BACKBONE, backbone.sha256, backbone.weights)
     path = _find_weights(start, checkpoints)
     name = path.stem
@@ -84,14 +82,14 @@ def _read_recipe(start: str, checkpoints: Path) -> Recipe:
     """The recipe a start was trained with; the plain backbone's and that of a file without a record
     are `sgd_frozen`'s, at the input size that the file's metadata names, if it does."""
     if start == PLAIN_BACKBONE:
-        return load_record(checkpoints, _BACKBONE_OF).recipe
+        return load_record(checkpoints, BACKBONE_OF).recipe
     path = _find_weights(start, checkpoints)
     if start in RECIPE_NAMES or path.with_name(f"{path.stem}.json").exists():
         return load_record(path.parent, path.stem).recipe
     _, metadata = load_weights(path)
     named = metadata.get("image_px", "")
     image_px = int(named) if named.isdecimal() else NATIVE_PX
-    return PRESETS["default"][_BACKBONE_OF].changed(image_px=image_px)
+    return PRESETS["default"][BACKBONE_OF].changed(image_px=image_px)
 
 
 def _find_weights(start: str, checkpoints: Path) -> Path:

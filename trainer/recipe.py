@@ -34,6 +34,9 @@ NATIVE_PX = 32
 COOLDOWN_FRACTION = 0.5
 PLAIN_BACKBONE = "backbone"
 """A start: the pre-trained backbone under a new last layer."""
+BACKBONE_OF = "sgd_frozen"
+"""The checkpoint that holds the pre-trained backbone unchanged, and whose settings a start without
+settings of its own takes."""
 EMPHASIS = 3.0
 """How many times as likely an image of an emphasised class is to be among the chosen."""
 AUGMENT_PADDING_PX = 4

@@ -20,7 +20,7 @@ from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, SHIPPED, Order
 from demo.jobs.hub_worker import CHECKPOINTS, EVENT, INPUTS, OUTPUTS, SAVING_S, STOP
 from demo.jobs.refusal import Refused
-from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES
+from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, RECIPE_NAMES
 
 SPACE_FOLDER = "/home/user/app"
 """Where a Space's image holds the repository."""
@@ -30,8 +30,6 @@ SUMMARY_EVERY_S = 1.0
 """Between two words of a job on how far it is."""
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 """Of the units that prices are given for."""
-BACKBONE_OF = "sgd_frozen"
-"""The checkpoint that holds the plain backbone."""
 
 
 @dataclass(frozen=True)

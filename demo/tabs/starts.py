@@ -9,14 +9,12 @@ from demo.jobs.store import Job
 from demo.models import Models
 from demo.tabs.form import to_browser
 from demo.words.common import start_label
-from trainer.recipe import PLAIN_BACKBONE, PRESETS, JobSettings
+from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, PRESETS, JobSettings
 
 EVALUATED = 1000
 """Images of the validation and the test split a job is measured on, where there are as many."""
 TEACHING: dict[str, Any] = {"trained": "last_layer", "epochs": 3, "images": 500}
 """Settings of the preset for pictures of one's own: few other images, so that they count."""
-_BACKBONE_LIKE = "sgd_frozen"
-"""Whose settings suit a new last layer on the backbone."""
 
 
 class Starts:
@@ -34,8 +32,8 @@ class Starts:
         job = self._jobs.find(start.removeprefix(EARLIER), token)
         if job is not None and job.settings is not None:
             return job.settings.changed(start=start, evaluated=EVALUATED)
-        record = self._records.get(start) or self._records.get(_BACKBONE_LIKE)
-        recipe = record.recipe if record else PRESETS["default"][_BACKBONE_LIKE]
+        record = self._records.get(start) or self._records.get(BACKBONE_OF)
+        recipe = record.recipe if record else PRESETS["default"][BACKBONE_OF]
         return JobSettings.like(recipe, start, evaluated=EVALUATED)
 
     def list_fills(self, mine: Sequence[Job], token: str) -> dict[str, dict[str, Any]]:
