@@ -98,7 +98,9 @@ def test_sharpening_is_an_unsharp_mask_of_the_enlarged_image(images: torch.Tenso
     assert torch.allclose(sharp, expected, atol=0.05)
     assert torch.equal(sharp[0], plain[0])
     drawn = plan_epoch(recipe, 1, 1000, CPU).sharpening
-    assert drawn.min() >= 0 and drawn.max() <= 4 and drawn.std() > 0.5
+    assert drawn.min() >= 0
+    assert drawn.max() <= 4
+    assert drawn.std() > 0.5
 
 
 def test_colour_factors_do_as_torchvision_does(images: torch.Tensor) -> None:
