@@ -151,7 +151,7 @@ def _resampling(start: Tensor, length: Tensor, blur: Tensor, size: int) -> Tenso
 
 
 def _soften(weights: Tensor) -> Tensor:
-    """Resampling matrices `(N, S, 32)` whose output is blurred by the binomial kernel 1, 2, 1 (edges
+    """Resampling matrices `(N, S, 32)` with their output blurred by the binomial 1, 2, 1 (edges
     reflected), as an unsharp mask needs it."""
     padded = torch.cat([weights[:, 1:2], weights, weights[:, -2:-1]], dim=1)
     return (padded[:, :-2] + 2 * weights + padded[:, 2:]) / 4
