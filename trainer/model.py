@@ -176,7 +176,12 @@ def prepare_for_training(model: ResNet, recipe: Recipe) -> None:
 
 
 def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
-    """Puts what is trained into training mode; BatchNorm of frozen layers keeps its statistics."""
+    """Puts what is trained into training mode; BatchNorm of frozen layers keeps its statistics, and
+    all of it where the recipe says so."""
     model.train(recipe.trained == "all")
     if recipe.trained == "last_block":
         model.get_submodule("layer4")[-1].train()  # type: ignore[index]
+    if not recipe.batch_norm_momentum:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
