@@ -15,10 +15,9 @@ from trainer.data import Dataset, load_dataset
 from trainer.errors import CheckpointError
 from trainer.metrics import measure_overlap
 from trainer.model import build_model
-from trainer.recipe import CLASSES, PRESETS
+from trainer.recipe import CLASSES, PAIRS, PRESETS
 from trainer.record import DataFacts, Record
 from trainer.report import write_report
-from trainer.report.observations import PAIRS
 from trainer.report.pictures import choose_pictures
 from trainer.wording import p_value
 

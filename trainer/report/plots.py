@@ -14,6 +14,7 @@ from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 from trainer.record import Records
+from trainer.seeds import Runs
 from trainer.wording import percent
 
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
@@ -119,6 +120,36 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
             axes.grid(alpha=0.3)
         axes.set_xlabel("minutes since the run's first sample")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        return _svg(figure)
+
+
+def plot_seeds(runs: Runs, records: Records) -> bytes:
+    """Every seed's test accuracy: a strip a recipe, one scale a group of `Runs.grouped`. The run
+    whose checkpoint is in `records` is ringed; a line marks each mean."""
+    groups = runs.grouped()
+    shipped = {record.weights_sha256 for record in records.values()}
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 0.5 + 0.95 * len(groups)), layout="constrained")
+        every = figure.subplots(len(groups), squeeze=False).flatten()
+        for axes, group in zip(every, groups, strict=True):
+            for row, spread in enumerate(group):
+                values = [100 * value for value in spread.accuracies]
+                axes.plot(
+                    values, [row] * len(values), "o", color=COLOURS[spread.recipe], alpha=0.75
+                )
+                axes.plot([100 * spread.mean] * 2, [row - 0.35, row + 0.35], color="black")
+                for run in spread.runs:
+                    if run.weights_sha256 in shipped:
+                        axes.plot(
+                            100 * run.test_accuracy, row, "o", markersize=11, fillstyle="none",
+                            color="black",
+                        )  # fmt: skip
+            axes.set_yticks(range(len(group)), [spread.recipe for spread in group])
+            axes.set_ylim(len(group) - 0.4, -0.6)
+            axes.set_title(f"preset {group[0].preset}", loc="left", fontsize=9)
+            axes.grid(axis="x", alpha=0.3)
+            axes.margins(x=0.08)
+        every[-1].set_xlabel("test accuracy, %")
         return _svg(figure)
 
 
