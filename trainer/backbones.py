@@ -5,8 +5,8 @@ from dataclasses import dataclass
 TORCHVISION = "torchvision ResNet18_Weights.IMAGENET1K_V1"
 """Recorded name of the weights that torchvision downloads."""
 _TORCHVISION_TERMS = (
-    "torchvision is BSD-3-Clause, and its README says that pre-trained models may carry "
-    "terms of the data they were trained on"
+    "The licence of torchvision is BSD-3-Clause, and its README says that pre-trained models may "
+    "carry terms of the data they were trained on"
 )
 
 

@@ -5,6 +5,7 @@ the app, which say from it, where it holds enough, which of two recipes is bette
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,6 +194,25 @@ def weigh(first: Record, second: Record, runs: Runs, overlap: Overlap) -> Eviden
     if first.name == second.name or min(map(len, right)) < ENOUGH_SEEDS:
         return overlap
     return SeedTest(right[0], right[1], first.data.test_count)
+
+
+def find_levels(places: Sequence[float], point: float) -> list[int]:
+    """How points of a strip are drawn so that none covers another, unless four lie close.
+
+    Args:
+        places: along the strip, in any order and unit.
+        point: what a point takes of it.
+
+    Returns:
+        For each 0, on the strip, or -1 or 1 beside it.
+    """
+    last = dict.fromkeys((0, -1, 1), -math.inf)
+    levels = [0] * len(places)
+    for index in sorted(range(len(places)), key=places.__getitem__):
+        free = [level for level, place in last.items() if places[index] - place >= point]
+        levels[index] = free[0] if free else min(last, key=last.__getitem__)
+        last[levels[index]] = places[index]
+    return levels
 
 
 def mean(values: Sequence[float]) -> float:

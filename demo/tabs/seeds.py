@@ -14,11 +14,15 @@ from demo.words import seeds as words
 from demo.words.common import LABELS
 from trainer.palette import COLOURS
 from trainer.record import Records
-from trainer.seeds import Spread
+from trainer.seeds import Spread, find_levels
 from trainer.wording import percent
 
 MARGIN = 4.0
 """Percent of a strip's width left free at each end, so that no point is cut."""
+POINT = 3.5
+"""Percent of a strip's width that a point takes on a phone."""
+MIDDLE, LEVEL = 50, 25
+"""Percent of a strip's height: where points lie, and how far off those that would cover others."""
 
 
 def draw_seeds(models: Models) -> None:
@@ -41,9 +45,9 @@ def _describe_group(group: Sequence[Spread], models: Models) -> dict[str, Any]:
     every = [value for spread in group for value in spread.accuracies]
     low, high = find_scale(every)
 
-    def place(value: float) -> str:
+    def place(value: float) -> float:
         """Percent of the strip's width."""
-        return f"{MARGIN + (100 - 2 * MARGIN) * (value - low) / (high - low):.2f}"
+        return round(MARGIN + (100 - 2 * MARGIN) * (value - low) / (high - low), 2)
 
     first = group[0].runs[0]
     return {
@@ -66,9 +70,11 @@ def _tell_better(group: Sequence[Spread], models: Models) -> str:
 
 
 def _describe_row(
-    spread: Spread, records: Records, place: Callable[[float], str]
+    spread: Spread, records: Records, place: Callable[[float], float]
 ) -> dict[str, Any]:
     said = [words.describe_run(run.seed, run.test_accuracy) for run in spread.runs]
+    places = [place(run.test_accuracy) for run in spread.runs]
+    levels = find_levels(places, POINT)
     shipped = records[spread.recipe].weights_sha256
     return {
         "label": LABELS[spread.recipe],
@@ -77,8 +83,8 @@ def _describe_row(
         "alt": "; ".join(said),
         "mean": place(spread.mean),
         "points": [
-            (place(run.test_accuracy), text, run.weights_sha256 == shipped)
-            for run, text in zip(spread.runs, said, strict=True)
+            (x, MIDDLE + LEVEL * level, text, run.weights_sha256 == shipped)
+            for x, level, text, run in zip(places, levels, said, spread.runs, strict=True)
         ],
     }
 

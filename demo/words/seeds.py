@@ -52,7 +52,7 @@ def describe_spread(spread: Spread) -> str:
     if len(values) == 1:
         return f"{percent(values[0], 2)}, one seed"
     return (
-        f"mean {percent(spread.mean, 2)}, {percent(min(values), 2)} to {percent(max(values), 2)}, "
+        f"mean {percent(spread.mean, 2)}, {100 * min(values):.2f} to {percent(max(values), 2)}, "
         f"{count(len(values), 'seed')}"
     )
 

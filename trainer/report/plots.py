@@ -9,12 +9,13 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from trainer.declared import describe_setting
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, PRESETS, Recipe
 from trainer.record import Records
-from trainer.seeds import Runs
+from trainer.seeds import Runs, find_levels
 from trainer.wording import percent
 
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
@@ -130,26 +131,27 @@ def plot_seeds(runs: Runs, records: Records) -> bytes:
     shipped = {record.weights_sha256 for record in records.values()}
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.4, 0.5 + 0.95 * len(groups)), layout="constrained")
-        every = figure.subplots(len(groups), squeeze=False).flatten()
-        for axes, group in zip(every, groups, strict=True):
+        strips = figure.subplots(len(groups), squeeze=False).flatten()
+        for axes, group in zip(strips, groups, strict=True):
+            every = [100 * value for spread in group for value in spread.accuracies]
+            point = 0.02 * (max(every) - min(every))
             for row, spread in enumerate(group):
                 values = [100 * value for value in spread.accuracies]
-                axes.plot(
-                    values, [row] * len(values), "o", color=COLOURS[spread.recipe], alpha=0.75
-                )
-                axes.plot([100 * spread.mean] * 2, [row - 0.35, row + 0.35], color="black")
-                for run in spread.runs:
+                heights = [row + 0.25 * level for level in find_levels(values, point)]
+                axes.plot(values, heights, "o", markersize=5, color=COLOURS[spread.recipe])
+                if len(values) > 1:
+                    axes.plot([100 * spread.mean] * 2, [row - 0.4, row + 0.4], color="black")
+                for run, value, height in zip(spread.runs, values, heights, strict=True):
                     if run.weights_sha256 in shipped:
-                        axes.plot(
-                            100 * run.test_accuracy, row, "o", markersize=11, fillstyle="none",
-                            color="black",
-                        )  # fmt: skip
+                        axes.plot(value, height, "o", markersize=9, fillstyle="none", color="black")
             axes.set_yticks(range(len(group)), [spread.recipe for spread in group])
             axes.set_ylim(len(group) - 0.4, -0.6)
-            axes.set_title(f"preset {group[0].preset}", loc="left", fontsize=9)
+            first = PRESETS[group[0].preset][group[0].recipe]
+            trained = dict(describe_setting(Recipe, "trained").choices)[first.trained]
+            axes.set_title(f"preset {first.preset}: {trained}", loc="left", fontsize=9)
             axes.grid(axis="x", alpha=0.3)
             axes.margins(x=0.08)
-        every[-1].set_xlabel("test accuracy, %")
+        strips[-1].set_xlabel("test accuracy, %")
         return _svg(figure)
 
 

@@ -27,9 +27,9 @@ def _spread_row(spread: Spread) -> tuple[str, ...]:
         f"`{spread.preset}`",
         f"`{spread.recipe}`",
         percent(spread.mean, 2),
-        f"{percent(min(values), 2)} to {percent(max(values), 2)}",
+        f"{percent(min(values), 2)} to {percent(max(values), 2)}" if len(values) > 1 else "one run",
         ", ".join(f"{100 * value:.2f}" for value in values),
-        join([f"{run.seed}" for run in spread.runs]),
+        ", ".join(f"{run.seed}" for run in spread.runs),
         percent(mean([run.validation_accuracy for run in spread.runs]), 2),
     )
 
