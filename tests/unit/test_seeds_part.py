@@ -84,9 +84,8 @@ def test_strips_show_every_seed_and_ring_the_shipped_one(with_runs: Models) -> N
 
 def test_one_sentence_says_which_is_better(with_runs: Models) -> None:
     html = render_seeds(with_runs)
-    overlap, evidence = with_runs.compare("sgd_full", "adam_full")
+    _, evidence = with_runs.compare("sgd_full", "adam_full")
     assert isinstance(evidence, SeedTest)
-    assert overlap.verdict != evidence.verdict  # the paired test would have said another thing
     said = describe_evidence("sgd_full", "adam_full", evidence)
     assert said.startswith("SGD (all layers) beats Adam (all layers) by 10.00 points")
     assert html.count("beats") == 1
