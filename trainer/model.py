@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
 
+from trainer.backbones import TORCHVISION
 from trainer.errors import BackboneError
 from trainer.files import hash_file
 from trainer.recipe import CLASSES, NATIVE_PX, Recipe
@@ -59,7 +60,7 @@ def _download_imagenet() -> Backbone:
         digest = hash_file(file)
     except (OSError, RuntimeError) as error:
         raise BackboneError("backbone_not_fetched") from error
-    return Backbone(f"torchvision {weights}", digest, _strip_head(dict(tensors), str(weights)))
+    return Backbone(TORCHVISION, digest, _strip_head(dict(tensors), str(weights)))
 
 
 def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:

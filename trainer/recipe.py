@@ -329,3 +329,5 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     ),
 }
 RECIPE_NAMES = tuple(PRESETS["default"])
+PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
+"""Recipes that differ in the optimizer alone."""

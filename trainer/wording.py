@@ -12,6 +12,7 @@ from trainer.events import (
     StartEvaluated,
     StepSummary,
 )
+from trainer.significance import SIGNIFICANCE, SeedTest
 
 
 def percent(fraction: float, digits: int = 1) -> str:
@@ -65,6 +66,41 @@ def sentence(text: str) -> str:
     """Text as a sentence: a capital first, a full stop last."""
     capital = text[:1].upper() + text[1:]
     return capital if capital.endswith((".", "!", "?")) else f"{capital}."
+
+
+def describe_seed_test(first: str, second: str, test: SeedTest) -> str:
+    """Which of two recipes is better by their seeds, in one sentence.
+
+    Args:
+        first: the first recipe's name, as this reader knows it; the other's is `second`.
+    """
+    seeds = tell_seed_counts(test)
+    p = p_value(test.p_value)
+    apart = f"their means lie {points(test.gap)} apart"
+    ahead, behind = (first, second) if test.gap > 0 else (second, first)
+    if test.verdict:
+        return (
+            f"{ahead} beats {behind} by {points(test.gap)} in the mean over {seeds}, more than "
+            f"chance explains ({p} in the exact permutation test on the seeds' test accuracies)."
+        )
+    if test.separated:
+        apart += f", and every seed of {ahead} is above every seed of {behind}"
+    if test.too_few:
+        return (
+            f"{seeds} are too few to tell {first} and {second} apart from chance: {apart} ({p} in "
+            f"the exact permutation test on their test accuracies, which with so few never falls "
+            f"below {SIGNIFICANCE:g})."
+        )
+    return (
+        f"{first} and {second} are too close to call: over {seeds}, {apart} ({p} in the exact "
+        f"permutation test on the seeds' test accuracies)."
+    )
+
+
+def tell_seed_counts(test: SeedTest) -> str:
+    """`5 seeds each`, `3 and 5 seeds`."""
+    one, two = len(test.first), len(test.second)
+    return f"{one} seeds each" if one == two else f"{one} and {two} seeds"
 
 
 def describe_event(event: Event) -> str:

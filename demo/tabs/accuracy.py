@@ -11,6 +11,7 @@ from demo import plots
 from demo.faults import explain
 from demo.models import recorded_answers
 from demo.tabs.changes import Shown
+from demo.tabs.seeds import draw_seeds
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -25,7 +26,8 @@ from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import accuracy as words
 from demo.words.common import EPOCH, LABELS, RIGHT, TRAIN_LOSS, WRONG
-from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
+from demo.words.seeds import describe_evidence
+from trainer.metrics import confusion_shares, find_only_right, most_confused
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 from trainer.record import Records
@@ -74,6 +76,7 @@ class AccuracyTab:
         shared_s = {name: time.shared_s for name, time in times.items() if time.shared_s}
         first = next(iter(self._records.values()))
         gr.Markdown(f"{words.describe_figures(first)} {words.describe_times(shared_s)}")
+        draw_seeds(self._models)
         gr.Markdown(words.CURVES_HEADING)
         create_html(render("key.html", models=list_key(self._records)))
         with gr.Row():
@@ -203,8 +206,7 @@ class AccuracyTab:
         """Two models side by side."""
         if first is None or second is None:
             return {self.verdict: ""}
-        labels = self._models.predictions[first].labels
-        overlap = measure_overlap(labels, self._predicted[first], self._predicted[second])
+        overlap, evidence = self._models.compare(first, second)
         svg = plots.plot_difference(self._shares[first], self._shares[second])
         one, two = LABELS[first], LABELS[second]
         table = fill_table(
@@ -217,7 +219,7 @@ class AccuracyTab:
         return {
             self.difference: render("difference.html", svg=svg, note=""),
             self.overlap: table,
-            self.verdict: words.describe_overlap(first, second, overlap),
+            self.verdict: describe_evidence(first, second, evidence),
         }
 
     def on_alone(self, name: str | None) -> Shown:

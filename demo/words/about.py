@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from demo.jobs.limits import Limits
-from demo.words.common import LABELS
+from demo.words.common import LABELS, tell_starts
 from trainer.declared import describe_setting
 from trainer.metrics import ACCEPTED_FRACTION
 from trainer.recipe import Recipe
@@ -39,8 +39,12 @@ def describe_experiment(records: Mapping[str, Record]) -> str:
     images = ""
     if len(same) == 1 and len(records) > 1:
         images = f" All see the same {first.data.train_count:,} training images."
+    started = " ".join(story.made for story in tell_starts(records))
     differences = "\n".join(f"- {sentence}" for sentence in describe_differences(records))
-    return f"## The experiment\n\n{one} CIFAR-10's ten classes in {ways}.{images}\n\n{differences}"
+    return (
+        f"## The experiment\n\n{one} CIFAR-10's ten classes in {ways}.{images}\n\n"
+        f"**The backbone.** {started}\n\n{differences}"
+    )
 
 
 def describe_differences(records: Mapping[str, Record]) -> list[str]:
@@ -126,11 +130,17 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 - The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
   calibration error in the Accuracy tab.
 """
-LICENCE = """\
+
+
+def describe_licence(records: Mapping[str, Record]) -> str:
+    """Whose work this is, and under which terms. Markdown."""
+    terms = " ".join(story.terms for story in tell_starts(records))
+    return f"""\
 ## Licence and sources
 
-Code and weights: Apache-2.0. CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from
-Tiny Images*, technical report, University of Toronto, 2009. The example pictures are made from it.
+Code and weights: Apache-2.0, but what the weights started from may carry terms of its own. {terms}
+CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, technical
+report, University of Toronto, 2009. The example pictures are made from it.
 """
 
 

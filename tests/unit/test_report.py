@@ -15,11 +15,11 @@ from trainer.data import Dataset, load_dataset
 from trainer.errors import CheckpointError
 from trainer.metrics import measure_overlap
 from trainer.model import build_model
-from trainer.recipe import CLASSES, PRESETS
+from trainer.recipe import CLASSES, PAIRS, PRESETS
 from trainer.record import DataFacts, Record
 from trainer.report import write_report
-from trainer.report.observations import PAIRS
 from trainer.report.pictures import choose_pictures
+from trainer.seeds import load_runs, weigh
 from trainer.wording import p_value
 
 
@@ -130,18 +130,18 @@ def test_both_runs_carry_the_features_they_share(tmp_path: Path, class_folders: 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_shipped_report_gives_the_answer_that_the_app_computes(first: str, second: str) -> None:
-    answers = {
-        name: load_predictions(CHECKPOINTS, load_record(CHECKPOINTS, name))
-        for name in (first, second)
-    }
+    records = {name: load_record(CHECKPOINTS, name) for name in (first, second)}
+    answers = {name: load_predictions(CHECKPOINTS, record) for name, record in records.items()}
     predicted = [answers[name].probabilities.argmax(dim=1) for name in (first, second)]
     overlap = measure_overlap(answers[first].labels, *predicted)
+    runs = load_runs(CHECKPOINTS, records)
+    evidence = weigh(records[first], records[second], runs, overlap)
     conclusions = (ROOT / "docs" / "report.md").read_text().partition("## Conclusions")[2]
     (line,) = [said for said in conclusions.splitlines() if first in said and second in said][:1]
-    assert p_value(overlap.p_value) in line
-    better = first if overlap.verdict > 0 else second
-    assert ("too close to call" in line) == (overlap.verdict == 0)
-    assert bool(re.search(f"`{better}` .* beats", line)) == (overlap.verdict != 0)
+    assert p_value(evidence.p_value) in line
+    better = first if evidence.verdict > 0 else second
+    assert bool(re.search("too close to call|too few", line)) == (evidence.verdict == 0)
+    assert bool(re.search(f"`{better}` .* beats", line)) == (evidence.verdict != 0)
 
 
 def test_folder_without_a_run_says_so(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from trainer.declared import describe_setting
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, PRESETS, Recipe
 from trainer.record import Records
+from trainer.seeds import Runs, find_levels
 from trainer.wording import percent
 
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
@@ -119,6 +121,37 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
             axes.grid(alpha=0.3)
         axes.set_xlabel("minutes since the run's first sample")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        return _svg(figure)
+
+
+def plot_seeds(runs: Runs, records: Records) -> bytes:
+    """Every seed's test accuracy: a strip a recipe, one scale a group of `Runs.grouped`. The run
+    whose checkpoint is in `records` is ringed; a line marks each mean."""
+    groups = runs.grouped()
+    shipped = {record.weights_sha256 for record in records.values()}
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 0.5 + 0.95 * len(groups)), layout="constrained")
+        strips = figure.subplots(len(groups), squeeze=False).flatten()
+        for axes, group in zip(strips, groups, strict=True):
+            every = [100 * value for spread in group for value in spread.accuracies]
+            point = 0.02 * (max(every) - min(every))
+            for row, spread in enumerate(group):
+                values = [100 * value for value in spread.accuracies]
+                heights = [row + 0.25 * level for level in find_levels(values, point)]
+                axes.plot(values, heights, "o", markersize=5, color=COLOURS[spread.recipe])
+                if len(values) > 1:
+                    axes.plot([100 * spread.mean] * 2, [row - 0.4, row + 0.4], color="black")
+                for run, value, height in zip(spread.runs, values, heights, strict=True):
+                    if run.weights_sha256 in shipped:
+                        axes.plot(value, height, "o", markersize=9, fillstyle="none", color="black")
+            axes.set_yticks(range(len(group)), [spread.recipe for spread in group])
+            axes.set_ylim(len(group) - 0.4, -0.6)
+            first = PRESETS[group[0].preset][group[0].recipe]
+            trained = dict(describe_setting(Recipe, "trained").choices)[first.trained]
+            axes.set_title(f"preset {first.preset}: {trained}", loc="left", fontsize=9)
+            axes.grid(axis="x", alpha=0.3)
+            axes.margins(x=0.08)
+        strips[-1].set_xlabel("test accuracy, %")
         return _svg(figure)
 
 
