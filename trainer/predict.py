@@ -71,7 +71,7 @@ class Quartet:
         """Classifies pictures.
 
         Args:
-            images: `(N, 3, 32, 32)` uint8, each from `picture.to_pixels`.
+            images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
         """
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
