@@ -11,6 +11,7 @@ from demo import plots
 from demo.faults import explain
 from demo.models import recorded_answers
 from demo.tabs.changes import Shown
+from demo.tabs.confidence import ConfidencePart
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -60,6 +61,7 @@ class AccuracyTab:
         self._predicted = recorded_answers(self._models)
         self._compared = [(LABELS[name], name) for name in self._predicted]
         self._draw_figures()
+        ConfidencePart(self._models, tab)
         self._draw_matrices()
         with gr.Column(visible=len(self._compared) > 1):
             self._draw_pair()
@@ -157,7 +159,8 @@ class AccuracyTab:
         overview = render(
             "overview.html",
             figures=[
-                (LABELS[one], plots.plot_confusion(share)) for one, share in self._shares.items()
+                (LABELS[one], plots.plot_confusion(share), words.describe_overview(one))
+                for one, share in self._shares.items()
             ],
         )
         return {

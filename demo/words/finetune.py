@@ -261,6 +261,8 @@ fine-tuned by Quartet on {count(trained, "image")} of {record.data.name}{taught}
 Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean}, standard deviation
 {record.std}.
 Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.
+Quartet divides the outputs by {record.temperature:.4g}, fitted on validation images, before the
+softmax: the probabilities are then closer to how often the answers are right.
 
 | setting | value |
 | --- | --- |

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from trainer import checkpoint
+from trainer.calibration import BINS, LEAST_IN_BIN, Confidence, measure_confidence
 from trainer.checkpoint import Predictions
 from trainer.declared import describe_setting
 from trainer.events import ResourceSample, RunStarted, read_events
@@ -31,7 +32,7 @@ from trainer.report.observations import (
 )
 from trainer.report.pictures import choose_pictures
 from trainer.timing import TrainingTime, time_alone
-from trainer.wording import count, duration, join, percent
+from trainer.wording import count, describe_confidence, duration, join, percent
 
 TITLE = "Four ways to fine-tune a ResNet-18 on CIFAR-10"
 SHOWN = (
@@ -63,8 +64,15 @@ def write_report(folder: Path, out: Path, html: Path | None = None) -> None:
     predictions = {
         name: checkpoint.load_predictions(folder, record) for name, record in records.items()
     }
+    measured = {
+        name: measure_confidence(
+            predictions[name].probabilities, predictions[name].labels, record.temperature
+        )
+        for name, record in records.items()
+    }
     samples = _read_samples(folder, records)
     figures = _draw_figures(records, predictions, samples)
+    figures["reliability"] = plots.plot_reliability(measured)
     images = f"{out.stem}-images"
     for name, content in figures.items():
         write_file(out.parent / images / f"{name}.svg", content)
@@ -74,6 +82,7 @@ def write_report(folder: Path, out: Path, html: Path | None = None) -> None:
         figures=figures,
         **_describe_runs(records),
         **_describe_results(records, overlaps),
+        **_describe_confidence(measured),
         resources=[_resource_row(name, run) for name, run in samples.items()],
     )  # fmt: skip
     write_file(out, text.encode())
@@ -163,6 +172,29 @@ def _describe_results(records: Records, overlaps: Overlaps) -> dict[str, Any]:
         "observations": observe(records, overlaps),
         "conclusions": conclude(records, overlaps, reference),
     }
+
+
+def _describe_confidence(measured: dict[str, Confidence]) -> dict[str, Any]:
+    """What the template tells of how far percentages can be believed."""
+    return {
+        "bins": BINS,
+        "least_in_bin": LEAST_IN_BIN,
+        "confidences": [_confidence_row(name, one) for name, one in measured.items()],
+        "trust": describe_confidence({f"`{name}`": one for name, one in measured.items()}),
+    }
+
+
+def _confidence_row(name: str, confidence: Confidence) -> Row:
+    trained, shown = confidence.trained, confidence.shown
+    return (
+        f"`{name}`",
+        f"{confidence.temperature:.2f}" if confidence.fitted else "not fitted",
+        percent(trained.right, 2),
+        percent(trained.stated, 2),
+        percent(shown.stated, 2),
+        percent(trained.error, 2),
+        percent(shown.error, 2),
+    )
 
 
 def _recipe_row(record: Record) -> Row:
