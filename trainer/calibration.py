@@ -14,7 +14,7 @@ BINS = 15
 """Equal-width bins of confidence, as Guo et al. use them."""
 COLDEST, HOTTEST = 0.05, 20.0
 """Between these a temperature is sought."""
-LEAST_IN_BIN = 20
+LEAST_IN_BIN = 50
 """Images below which the share that is right says too little to be drawn."""
 PRIOR_SPREAD = 0.5
 """Standard deviation of a temperature's logarithm before any image is seen: 95 % of temperatures

@@ -86,9 +86,38 @@ def describe_confidence(measured: Mapping[str, "Confidence"]) -> list[str]:
     """
     return [
         sentence
-        for tell in (_tell_lean, _tell_temperatures, _tell_trust)
+        for tell in (_tell_trust, _tell_lean, _tell_temperatures)
         for sentence in tell(measured)
     ]
+
+
+def _tell_trust(measured: Mapping[str, "Confidence"]) -> list[str]:
+    """What to make of the percentages shown."""
+    errors = {name: one.shown.error for name, one in measured.items()}
+    true = [name for name, error in errors.items() if error <= BELIEVED_WITHIN]
+    sentences = []
+    if true:
+        whose = "" if len(true) == len(measured) else f" for {join(true)}"
+        worst = max(errors[name] for name in true)
+        sentences.append(
+            f"The percentages shown{whose} can be taken at their word on pictures like the test "
+            f"images: of 100 answers at 90 %, expect about 90 to be right; on average they are off "
+            f"by {points(worst)} at most."
+        )
+    faults = {
+        1: "promise too much: fewer answers are right than they say",
+        -1: "promise too little: more answers are right than they say",
+        0: "are too high for some answers and too low for others",
+    }
+    for lean, fault in faults.items():
+        those = [
+            f"{name} (off by {points(errors[name])} on average)"
+            for name, one in measured.items()
+            if name not in true and one.shown.lean == lean
+        ]
+        if those:
+            sentences.append(f"The percentages shown for {join(those)} {fault}.")
+    return sentences
 
 
 def _tell_lean(measured: Mapping[str, "Confidence"]) -> list[str]:
@@ -129,35 +158,6 @@ def _tell_temperatures(measured: Mapping[str, "Confidence"]) -> list[str]:
             f"No temperature was fitted for {join(without)}: the percentages shown are those "
             f"{AS_TRAINED}."
         )
-    return sentences
-
-
-def _tell_trust(measured: Mapping[str, "Confidence"]) -> list[str]:
-    """What to make of the percentages shown."""
-    errors = {name: one.shown.error for name, one in measured.items()}
-    true = [name for name, error in errors.items() if error <= BELIEVED_WITHIN]
-    sentences = []
-    if true:
-        whose = "" if len(true) == len(measured) else f" for {join(true)}"
-        worst = max(errors[name] for name in true)
-        sentences.append(
-            f"The percentages shown{whose} can be taken at their word on pictures like the test "
-            f"images: of 100 answers at 90 %, expect about 90 to be right; on average they are off "
-            f"by {points(worst)} at most."
-        )
-    faults = {
-        1: "promise too much: fewer answers are right than they say",
-        -1: "promise too little: more answers are right than they say",
-        0: "are too high for some answers and too low for others",
-    }
-    for lean, fault in faults.items():
-        those = [
-            f"{name} (off by {points(errors[name])} on average)"
-            for name, one in measured.items()
-            if name not in true and one.shown.lean == lean
-        ]
-        if those:
-            sentences.append(f"The percentages shown for {join(those)} {fault}.")
     return sentences
 
 

@@ -61,7 +61,7 @@ class AccuracyTab:
         self._predicted = recorded_answers(self._models)
         self._compared = [(LABELS[name], name) for name in self._predicted]
         self._draw_figures()
-        ConfidencePart(self._models, tab)
+        self.confidence = ConfidencePart(self._models, tab)
         self._draw_matrices()
         with gr.Column(visible=len(self._compared) > 1):
             self._draw_pair()

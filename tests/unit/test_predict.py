@@ -1,15 +1,19 @@
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import CHECKPOINTS
+from demo.models import OwnModel
+from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
+from trainer.calibration import temper
 from trainer.data import Dataset, load_sample_rows
+from trainer.decoding import shared_decoder
 from trainer.errors import CheckpointError
 from trainer.predict import Quartet
-from trainer.recipe import RECIPE_NAMES
+from trainer.recipe import CLASSES, RECIPE_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +69,48 @@ def test_no_model_at_all_is_an_error(tmp_path: Path) -> None:
     shutil.copy(CHECKPOINTS / "sgd_full.safetensors", tmp_path)
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
         Quartet(tmp_path)
+
+
+@pytest.fixture
+def tempered(copied: Path) -> Path:
+    """The shipped checkpoints, with temperatures in two of their records."""
+    for name, temperature in (("sgd_full", 3.0), ("adam_frozen", 0.5)):
+        record = checkpoint.load_record(CHECKPOINTS, name)
+        path = copied / f"{name}.json"
+        path.unlink()
+        path.write_text(record.model_copy(update={"temperature": temperature}).as_json())
+    return copied
+
+
+def test_a_temperature_changes_what_is_stated_and_no_answer(
+    quartet: Quartet, tempered: Path, sample: Dataset
+) -> None:
+    plain = quartet.classify(sample.test.images)
+    divided = Quartet(tempered).classify(sample.test.images)
+    for name, logits in plain.logits.items():
+        temperature = {"sgd_full": 3.0, "adam_frozen": 0.5}.get(name, 1.0)
+        assert torch.equal(divided.logits[name], logits)
+        assert torch.equal(divided.probabilities[name], temper(logits, temperature))
+        answers = logits.argmax(dim=1)
+        assert torch.equal(divided.probabilities[name].argmax(dim=1), answers)
+        sure = [one.probabilities[name].amax(dim=1).mean().item() for one in (plain, divided)]
+        assert (sure[0] > sure[1]) == (temperature > 1)
+        assert (sure[0] == sure[1]) == (temperature == 1)
+
+
+def test_command_line_and_app_state_the_divided_probabilities(
+    tempered: Path, run_here: Run
+) -> None:
+    picture = ROOT / "trainer" / "sample" / "example.png"
+    run = run_here("predict", picture, "--checkpoints", tempered, "--json")
+    (told,) = json.loads(run.stdout).values()
+    pixels = shared_decoder().decode(picture.read_bytes())
+    for name in ("sgd_full", "adam_frozen", "adam_full"):
+        logits = Quartet(CHECKPOINTS, (name,)).classify(torch.from_numpy(pixels)[None]).logits[name]
+        expected = temper(logits, {"sgd_full": 3.0, "adam_frozen": 0.5}.get(name, 1.0))[0].tolist()
+        assert list(told[name].values()) == pytest.approx(expected)
+        answer = OwnModel(tempered, name).classify(pixels)
+        assert list(answer["probabilities"].values()) == pytest.approx(expected)
+        assert answer["answer"] == CLASSES[int(logits.argmax())]
+        plain = OwnModel(CHECKPOINTS, name).classify(pixels)
+        assert (answer["energy"], answer["familiar"]) == (plain["energy"], plain["familiar"])
