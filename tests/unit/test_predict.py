@@ -15,6 +15,8 @@ from trainer.errors import CheckpointError
 from trainer.predict import Quartet
 from trainer.recipe import CLASSES, RECIPE_NAMES
 
+TEMPERATURES = {"sgd_full": 3.0, "adam_full": 1.0, "sgd_frozen": 1.1, "adam_frozen": 0.5}
+
 
 @pytest.fixture(scope="module")
 def quartet() -> Quartet:
@@ -73,8 +75,8 @@ def test_no_model_at_all_is_an_error(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tempered(copied: Path) -> Path:
-    """The shipped checkpoints, with temperatures in two of their records."""
-    for name, temperature in (("sgd_full", 3.0), ("adam_frozen", 0.5)):
+    """The shipped checkpoints, with the temperatures of `TEMPERATURES` in their records."""
+    for name, temperature in TEMPERATURES.items():
         record = checkpoint.load_record(CHECKPOINTS, name)
         path = copied / f"{name}.json"
         path.unlink()
@@ -85,29 +87,28 @@ def tempered(copied: Path) -> Path:
 def test_a_temperature_changes_what_is_stated_and_no_answer(
     quartet: Quartet, tempered: Path, sample: Dataset
 ) -> None:
-    plain = quartet.classify(sample.test.images)
+    logits = quartet.classify(sample.test.images).logits
     divided = Quartet(tempered).classify(sample.test.images)
-    for name, logits in plain.logits.items():
-        temperature = {"sgd_full": 3.0, "adam_frozen": 0.5}.get(name, 1.0)
-        assert torch.equal(divided.logits[name], logits)
-        assert torch.equal(divided.probabilities[name], temper(logits, temperature))
-        answers = logits.argmax(dim=1)
-        assert torch.equal(divided.probabilities[name].argmax(dim=1), answers)
-        sure = [one.probabilities[name].amax(dim=1).mean().item() for one in (plain, divided)]
-        assert (sure[0] > sure[1]) == (temperature > 1)
-        assert (sure[0] == sure[1]) == (temperature == 1)
+    for name, temperature in TEMPERATURES.items():
+        assert torch.equal(divided.logits[name], logits[name])
+        stated, plain = divided.probabilities[name], temper(logits[name], 1.0)
+        assert torch.equal(stated, temper(logits[name], temperature))
+        assert torch.equal(stated.argmax(dim=1), logits[name].argmax(dim=1))
+        sure, before = stated.amax(dim=1).mean(), plain.amax(dim=1).mean()
+        assert (sure < before, sure > before) == (temperature > 1, temperature < 1)
 
 
 def test_command_line_and_app_state_the_divided_probabilities(
-    tempered: Path, run_here: Run
+    quartet: Quartet, tempered: Path, run_here: Run
 ) -> None:
     picture = ROOT / "trainer" / "sample" / "example.png"
     run = run_here("predict", picture, "--checkpoints", tempered, "--json")
     (told,) = json.loads(run.stdout).values()
     pixels = shared_decoder().decode(picture.read_bytes())
-    for name in ("sgd_full", "adam_frozen", "adam_full"):
-        logits = Quartet(CHECKPOINTS, (name,)).classify(torch.from_numpy(pixels)[None]).logits[name]
-        expected = temper(logits, {"sgd_full": 3.0, "adam_frozen": 0.5}.get(name, 1.0))[0].tolist()
+    all_logits = quartet.classify(torch.from_numpy(pixels)[None]).logits
+    for name in ("sgd_full", "adam_frozen"):
+        logits = all_logits[name]
+        expected = temper(logits, TEMPERATURES[name])[0].tolist()
         assert list(told[name].values()) == pytest.approx(expected)
         answer = OwnModel(tempered, name).classify(pixels)
         assert list(answer["probabilities"].values()) == pytest.approx(expected)
