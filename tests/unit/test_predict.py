@@ -94,7 +94,7 @@ def test_a_temperature_changes_what_is_stated_and_no_answer(
         stated, plain = divided.probabilities[name], temper(logits[name], 1.0)
         assert torch.equal(stated, temper(logits[name], temperature))
         assert torch.equal(stated.argmax(dim=1), logits[name].argmax(dim=1))
-        sure, before = stated.amax(dim=1).mean(), plain.amax(dim=1).mean()
+        sure, before = (one.amax(dim=1).mean().item() for one in (stated, plain))
         assert (sure < before, sure > before) == (temperature > 1, temperature < 1)
 
 
