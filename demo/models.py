@@ -31,7 +31,7 @@ class ModelAnswer(TypedDict):
     answer: str
     """The most probable class."""
     probabilities: dict[str, float]
-    """Class to probability, 0..1, all ten."""
+    """Class to probability, 0..1, all ten, of outputs divided by the model's temperature."""
     energy: float
     """Energy score: the lower, the more evidence for some class."""
     familiar: bool
@@ -147,7 +147,7 @@ def load_own_model(folder: Path, name: str) -> OwnModel:
 def list_answers(records: Mapping[str, Record], answers: Answers) -> list[dict[str, ModelAnswer]]:
     """What each model says of each picture of a batch."""
     energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
-    shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}
+    shares = {name: tensor.tolist() for name, tensor in answers.probabilities.items()}
     count = len(next(iter(shares.values())))
     return [
         {

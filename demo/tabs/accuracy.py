@@ -11,6 +11,7 @@ from demo import plots
 from demo.faults import explain
 from demo.models import recorded_answers
 from demo.tabs.changes import Shown
+from demo.tabs.confidence import ConfidencePart
 from demo.tabs.seeds import draw_seeds
 from demo.tabs.shared import (
     ON_CHOICE,
@@ -62,6 +63,7 @@ class AccuracyTab:
         self._predicted = recorded_answers(self._models)
         self._compared = [(LABELS[name], name) for name in self._predicted]
         self._draw_figures()
+        self.confidence = ConfidencePart(self._models, tab)
         self._draw_matrices()
         with gr.Column(visible=len(self._compared) > 1):
             self._draw_pair()
@@ -160,7 +162,8 @@ class AccuracyTab:
         overview = render(
             "overview.html",
             figures=[
-                (LABELS[one], plots.plot_confusion(share)) for one, share in self._shares.items()
+                (LABELS[one], plots.plot_confusion(share), words.describe_overview(one))
+                for one, share in self._shares.items()
             ],
         )
         return {

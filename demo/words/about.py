@@ -127,8 +127,10 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 - Where half of them or more find less evidence for any class than in
   {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
   2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
-- The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
-  calibration error in the Accuracy tab.
+- Each model's outputs are divided by one number, its temperature, before they become the
+  probabilities shown: the one that fits CIFAR-10's validation images best. No answer changes by it.
+  How far the probabilities can then be believed is in the Accuracy tab; on pictures unlike
+  CIFAR-10's they can be believed less.
 """
 
 

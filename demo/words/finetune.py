@@ -235,6 +235,12 @@ def describe_model_card(record: Record, start: str, shipped: Mapping[str, Record
     if own is not None:
         trained -= own.count * settings.own_repeats
         taught = f" and {count(own.count, 'picture')} of its owner's"
+    divided = ""
+    if record.temperature != 1:
+        divided = (
+            f"\nThe probabilities that Quartet shows are of the outputs divided by "
+            f"{record.temperature:.4g}, a temperature fitted on the validation images."
+        )
     card = ModelCardData(
         model_name=record.name,
         license="apache-2.0",
@@ -264,7 +270,7 @@ A torchvision ResNet-18 with ten outputs ({", ".join(record.classes)}),
 fine-tuned by Quartet on {count(trained, "image")} of {record.data.name}{taught}.
 Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean}, standard deviation
 {record.std}.
-Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.
+Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.{divided}
 
 | setting | value |
 | --- | --- |

@@ -248,6 +248,11 @@ def test_accuracy_fits_the_screen(
     page = open_page(theme, viewport)
     open_accuracy(page)
     expect(page.locator("#overview svg")).to_have_count(4)
+    diagrams = page.locator("#reliability svg")
+    expect(diagrams).to_have_count(4)
+    box = diagrams.first.bounding_box()
+    assert box is not None
+    assert box["width"] > 240, "their text would be too small to read"
     expect(page.locator(".vega-embed svg, .vega-embed canvas")).to_have_count(3)
     assert_fits(page)
     screenshot(page, name, full_page=False)

@@ -1,5 +1,6 @@
 """Reports of folders that are not the shipped one."""
 
+import math
 import re
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def save(folder: Path, record: Record, labels: torch.Tensor) -> None:
     checkpoint.save_checkpoint(folder, record.name, weights, {}, predictions, record)
 
 
+def mending(stated: float, right: float) -> float:
+    """The temperature that turns the confidence `stated` into `right`, all other classes equal."""
+    return math.log(9 * stated / (1 - stated)) / math.log(9 * right / (1 - right))
+
+
 def test_pictures_of_class_folders_are_the_ones_the_answers_are_about(
     class_folders: Dataset,
 ) -> None:
@@ -106,11 +112,11 @@ def test_report_of_one_short_run_of_another_kind(tmp_path: Path) -> None:
     assert "are not at hand, so none is shown" in text
     assert "No resource samples are at hand." in text
     drawn = {path.stem for path in (tmp_path / "a-images").iterdir()}
-    assert drawn == {"confusion", "test-accuracy", "test-loss", "train-loss"}
+    assert drawn == {"confusion", "reliability", "test-accuracy", "test-loss", "train-loss"}
     assert all(f"a-images/{name}.svg" in text for name in drawn)
     page = (tmp_path / "a.html").read_text()
     assert "<b>x" not in page
-    assert page.count("data:image/svg+xml;base64,") == 4
+    assert page.count("data:image/svg+xml;base64,") == 5
 
 
 def test_both_runs_carry_the_features_they_share(tmp_path: Path, class_folders: Dataset) -> None:
@@ -126,6 +132,29 @@ def test_both_runs_carry_the_features_they_share(tmp_path: Path, class_folders: 
     assert "None" not in text
     assert "nothing" not in text
     assert "`sgd_frozen` (SGD) and `adam_frozen` (Adam) get the very same test images right" in text
+
+
+def test_report_tells_confidence_before_and_after_each_temperature(tmp_path: Path) -> None:
+    """Two runs with the same answers, right on 3 of 4 images and 95 % sure: one is divided by the
+    temperature that mends it, one has none."""
+    labels = torch.arange(400) % 10
+    said = torch.where(torch.arange(400) % 4 == 0, (labels + 1) % 10, labels)
+    answers = torch.full((400, 10), 0.05 / 9).scatter(1, said[:, None], 0.95)
+    for name, temperature in (("sgd_full", mending(0.95, 0.75)), ("adam_full", 1.0)):
+        record = build_record(name, temperature=temperature)
+        weights = checkpoint.to_stored(build_model().state_dict())
+        checkpoint.save_checkpoint(
+            tmp_path, name, weights, {}, Predictions(answers, labels), record
+        )
+    write_report(tmp_path, tmp_path / "a.md")
+    text = (tmp_path / "a.md").read_text()
+    mended = f"{mending(0.95, 0.75):.2f}"
+    assert f"| `sgd_full` | {mended} | 75.00 % | 95.00 % | 75.00 % | 20.00 % | <0.01 % |" in text
+    assert "| `adam_full` | not fitted | 75.00 % | 95.00 % | 95.00 % | 20.00 % | 20.00 % |" in text
+    assert "for `sgd_full` can be taken at their word" in text
+    assert "for `adam_full` (off by 20.00 points on average) promise too much" in text
+    drawn = (tmp_path / "a-images" / "reliability.svg").read_bytes()
+    assert drawn.startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)

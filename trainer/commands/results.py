@@ -89,6 +89,8 @@ def predict(
 ) -> int:
     """Classify pictures with the four models.
 
+    Probabilities are of outputs divided by the temperature in each model's record.
+
     Example: python -m trainer predict cat.jpg --top 3
 
     Args:
@@ -114,8 +116,10 @@ def predict(
             status = 1
             continue
         results[str(path)] = {
-            name: dict(zip(CLASSES, logits[0].softmax(dim=0).tolist(), strict=True))
-            for name, logits in quartet.classify(torch.from_numpy(pixels)[None]).logits.items()
+            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
+            for name, shares in quartet.classify(
+                torch.from_numpy(pixels)[None]
+            ).probabilities.items()
         }
     if as_json:
         print(json.dumps(results, indent=1))

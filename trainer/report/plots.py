@@ -6,9 +6,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from trainer.calibration import LEAST_IN_BIN, Confidence, Reliability
 from trainer.declared import describe_setting
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
@@ -16,9 +18,12 @@ from trainer.palette import COLOURS
 from trainer.recipe import CLASSES, PRESETS, Recipe
 from trainer.record import Records
 from trainer.seeds import Runs, find_levels
-from trainer.wording import percent
+from trainer.wording import AS_SHOWN, AS_TRAINED, percent
 
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
+
+SAID, WAS_RIGHT = "confidence, %", "right, %"
+_HUNDRED = range(0, 101, 20)
 
 
 def plot_curves(records: Records, key: str, label: str, in_percent: bool = False) -> bytes:
@@ -63,6 +68,45 @@ def plot_confusions(records: Records) -> bytes:
             axes.set_xlabel("predicted")
             axes.set_ylabel("true")
         return _svg(figure)
+
+
+def plot_reliability(measured: dict[str, Confidence]) -> bytes:
+    """The reliability diagrams of all runs, side by side."""
+    with matplotlib.rc_context(_STYLE):
+        columns = min(2, len(measured))
+        rows = -(-len(measured) // columns)
+        figure = Figure(figsize=(3.6 * columns, 3.6 * rows + 0.3), layout="constrained")
+        for index, (name, confidence) in enumerate(measured.items()):
+            axes = figure.add_subplot(rows, columns, index + 1)
+            draw_reliability(axes, confidence, COLOURS[name], "black")
+            axes.set_title(name)
+            axes.grid(alpha=0.3)
+        figure.legend(
+            handles=axes.get_lines()[1:], loc="outside upper center", ncols=2, frameon=False
+        )
+        return _svg(figure)
+
+
+def draw_reliability(axes: Axes, confidence: Confidence, colour: str, ink: str) -> None:
+    """One model's share of right answers against its confidence, as trained (faint, dashed, hollow)
+    and as shown (solid); a dotted line where the two are equal.
+
+    Args:
+        ink: the colour of what is no model's.
+    """
+    axes.plot((0, 100), (0, 100), color=ink, linestyle=":", linewidth=1, alpha=0.6)
+    faint: Any = {"color": ink, "alpha": 0.55, "linestyle": "--", "markerfacecolor": "none"}
+    strong: Any = {"color": colour, "linewidth": 2, "markeredgecolor": ink, "markeredgewidth": 0.6}
+    curves: list[tuple[Reliability, str, Any]] = [(confidence.trained, AS_TRAINED, faint)]
+    if confidence.fitted:
+        curves.append((confidence.shown, AS_SHOWN, strong))
+    for reliability, label, look in curves:
+        drawn = reliability.counts >= LEAST_IN_BIN
+        said, right = 100 * reliability.confidence[drawn], 100 * reliability.accuracy[drawn]
+        axes.plot(said.numpy(), right.numpy(), marker="o", markersize=4.5, label=label, **look)
+    axes.set(xlim=(0, 102), ylim=(0, 102), aspect="equal", xlabel=SAID, ylabel=WAS_RIGHT)
+    axes.set_xticks(_HUNDRED)
+    axes.set_yticks(_HUNDRED)
 
 
 def plot_predictions(

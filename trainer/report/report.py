@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from trainer import checkpoint
 from trainer.backbones import tell_backbone
+from trainer.calibration import BINS, LEAST_IN_BIN, Confidence, measure_confidence
 from trainer.checkpoint import Predictions
 from trainer.declared import describe_setting
 from trainer.events import ResourceSample, RunStarted, read_events
@@ -34,7 +35,7 @@ from trainer.report.pictures import choose_pictures
 from trainer.report.seeds import tell_seeds
 from trainer.seeds import Runs, load_runs, weigh
 from trainer.timing import TrainingTime, time_alone
-from trainer.wording import count, duration, join, percent
+from trainer.wording import count, describe_confidence, duration, join, percent
 
 TITLE = "Four ways to fine-tune a ResNet-18 on CIFAR-10"
 SHOWN = (
@@ -66,8 +67,15 @@ def write_report(folder: Path, out: Path, html: Path | None = None) -> None:
     predictions = {
         name: checkpoint.load_predictions(folder, record) for name, record in records.items()
     }
+    measured = {
+        name: measure_confidence(
+            predictions[name].probabilities, predictions[name].labels, record.temperature
+        )
+        for name, record in records.items()
+    }
     samples, runs = _read_samples(folder, records), load_runs(folder, records)
     figures = _draw_figures(records, predictions, samples)
+    figures["reliability"] = plots.plot_reliability(measured)
     if runs:
         figures["seeds"] = plots.plot_seeds(runs, records)
     images = f"{out.stem}-images"
@@ -80,6 +88,7 @@ def write_report(folder: Path, out: Path, html: Path | None = None) -> None:
         **_describe_runs(records),
         **_describe_results(records, verdicts),
         seeds=tell_seeds(runs, records),
+        **_describe_confidence(measured),
         resources=[_resource_row(name, run) for name, run in samples.items()],
     )  # fmt: skip
     write_file(out, text.encode())
@@ -171,6 +180,29 @@ def _describe_results(records: Records, verdicts: Verdicts) -> dict[str, Any]:
         "observations": observe(records, verdicts),
         "conclusions": conclude(records, verdicts, reference),
     }
+
+
+def _describe_confidence(measured: dict[str, Confidence]) -> dict[str, Any]:
+    """What the template tells of how far percentages can be believed."""
+    return {
+        "bins": BINS,
+        "least_in_bin": LEAST_IN_BIN,
+        "confidences": [_confidence_row(name, one) for name, one in measured.items()],
+        "trust": describe_confidence({f"`{name}`": one for name, one in measured.items()}),
+    }
+
+
+def _confidence_row(name: str, confidence: Confidence) -> Row:
+    trained, shown = confidence.trained, confidence.shown
+    return (
+        f"`{name}`",
+        f"{confidence.temperature:.2f}" if confidence.fitted else "not fitted",
+        percent(trained.right, 2),
+        percent(trained.stated, 2),
+        percent(shown.stated, 2),
+        percent(trained.error, 2),
+        percent(shown.error, 2),
+    )
 
 
 def _recipe_row(record: Record) -> Row:
