@@ -100,7 +100,7 @@ class Models:
             places = [i for i, picture in enumerate(pictures) if picture.shape[-1] == side]
             images = torch.from_numpy(np.stack([pictures[i] for i in places]))
             answers = list_answers(self.records, self._quartet.classify(images))
-            results |= {i: self._summarise(models) for i, models in zip(places, answers, strict=True)}
+            results |= zip(places, map(self._summarise, answers), strict=True)
         return [results[i] for i in range(len(pictures))]
 
     def _summarise(self, models: dict[str, ModelAnswer]) -> Classification:

@@ -57,7 +57,9 @@ def serve(timeout_s: float, memory_bytes: int) -> None:
             kind, orientation, crop, side, count = REQUEST.unpack(header)
             # Should nobody wait any more, the kernel ends what never ends.
             signal.setitimer(signal.ITIMER_REAL, 2 * timeout_s)
-            code, side, pixels = _decode(FORMATS[kind], orientation, requests.read(count), crop, side)
+            code, side, pixels = _decode(
+                FORMATS[kind], orientation, requests.read(count), crop, side
+            )
             signal.setitimer(signal.ITIMER_REAL, 0)
             channel.sendall(ANSWER.pack(CODES.index(code), side) + pixels)
 

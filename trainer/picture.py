@@ -22,10 +22,10 @@ SQUARE_PX = 64
 NATIVE_PX = 32
 """Side of a CIFAR-10 image, `recipe.NATIVE_PX`, whose module the child process has no need of. What
 is no larger than that is not enlarged, so that such an image reaches the models as it is."""
-DRAFT_FACTOR = 8
+DRAFT_FACTOR = 4
 """A JPEG is decoded at the smallest of its 1/1, 1/2, 1/4 and 1/8 scales whose sides reach this many
-times the square's. Eight decoded pixels a side of each pixel the models see leave the resize its
-own filter, and a phone's picture decodes several times faster."""
+times the square's. Four decoded pixels a side of each pixel the models see leave the resize its own
+filter, and a phone's picture decodes several times faster."""
 
 Crop = Literal["centre", "fit"]
 

@@ -8,6 +8,7 @@ from demo.jobs.limits import Limits
 from demo.words.common import LABELS, tell_starts
 from trainer.declared import describe_setting
 from trainer.metrics import ACCEPTED_FRACTION
+from trainer.picture import SQUARE_PX
 from trainer.recipe import Recipe
 from trainer.record import Record
 from trainer.wording import count, join, percent
@@ -123,7 +124,8 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 
 ## Limits
 
-- The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
+- The models see {SQUARE_PX} x {SQUARE_PX} pixels and know ten classes. Of anything else they still
+  name one.
 - Where half of them or more find less evidence for any class than in
   {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
   2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
@@ -156,9 +158,9 @@ def describe_keeping(limits: Limits, leaves: str = "") -> str:
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.
-- A picture that you teach is kept, 32 x 32 pixels of it, until you take it out, or for
-  {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is deleted
-  with them {describe_age(limits.kept_s)} after its end, or when you delete it.
+- A picture that you teach is kept, {SQUARE_PX} x {SQUARE_PX} pixels of it, until you take it out,
+  or for {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is
+  deleted with them {describe_age(limits.kept_s)} after its end, or when you delete it.
 - What is due is deleted every {describe_age(limits.sweep_every_s)}.
 {beyond}
 """
