@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from demo.models import Models
-from demo.tabs.seeds import draw_seeds, find_scale, render_seeds
+from demo.tabs.accuracy.seeds import draw_seeds, find_scale, render_seeds
 from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
 from trainer.metrics import Overlap

@@ -22,9 +22,10 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, create_id
 from demo.models import Models
 from demo.tabs.about import AboutTab
-from demo.tabs.accuracy import AccuracyTab, list_figures
+from demo.tabs.accuracy import AccuracyTab
+from demo.tabs.accuracy.tab import list_figures
 from demo.tabs.compare import CompareTab
-from demo.tabs.confidence import list_confidence
+from demo.tabs.accuracy.confidence import list_confidence
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS

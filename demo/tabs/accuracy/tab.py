@@ -11,8 +11,8 @@ from demo import plots
 from demo.faults import explain
 from demo.models import recorded_answers
 from demo.tabs.changes import Shown
-from demo.tabs.confidence import ConfidencePart
-from demo.tabs.seeds import draw_seeds
+from demo.tabs.accuracy.confidence import ConfidencePart
+from demo.tabs.accuracy.seeds import draw_seeds
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
