@@ -28,12 +28,14 @@ SENTENCES = {
     ),
     **dict.fromkeys(
         (
-            "data_no_folder", "data_not_fetched", "data_no_files", "data_shard_damaged",
+            "data_no_folder", "data_no_files", "data_shard_damaged",
             "data_row_empty", "data_label", "data_class_missing", "data_not_a_class",
             "data_image_size", "data_image_damaged",
         ),
         f"The images on the server are missing or damaged: {_TELL}.",
     ),
+    "data_not_fetched": "The images could not be fetched from the Hub: try again later.",
+    "data_other_images": "The Hub sent other images than the models were measured on.",
     "own_none": "Your pictures are no longer here: add them again.",
     "own_too_many": "At most {most} pictures can be taught: take some out.",
     "own_not_a_picture": "One of your pictures cannot be read: take it out, and add it again.",
@@ -58,6 +60,10 @@ SENTENCES = {
             "run_twice",
         ),
         f"The list of runs under other seeds is damaged: {_TELL}.",
+    ),
+    **dict.fromkeys(
+        ("mistakes_damaged", "mistakes_other_data"),
+        f"The images that come with the models are damaged: {_TELL}.",
     ),
     "batch_not_shared": f"{_BATCH}: give a multiple of {{processes}}.",
     "batch_too_large": f"{_BATCH}: give {{images}}, the number of training images, or less.",

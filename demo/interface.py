@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from demo.exports import Exports
 from demo.faults import explain
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import ROOT, SHIPPED
@@ -21,12 +22,14 @@ from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import load_secret
+from demo.links import find_tab, read_link
 from demo.models import Models
+from demo.serving import ExportFiles, ShareCard
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
-from demo.tabs.shared import Shared, create_html, refuse
+from demo.tabs.shared import QUIET, Shared, create_html, refuse
 from demo.templates import render
 from demo.words import common as words
 from trainer.containers.limits import MAX_BYTES
@@ -38,6 +41,9 @@ UPLOADS = Path(tempfile.gettempdir()) / "quartet-uploads"
 """Where Gradio keeps what visitors upload, unless `GRADIO_TEMP_DIR` says otherwise: its own default
 is every Gradio app's, and what is old in ours is removed."""
 STYLE = Path(__file__).parent / "style.css"
+PAGE_SCRIPT = Path(__file__).parent / "page.js"
+CARD = Path(__file__).parent / "card.png"
+"""What a shared link shows: `make screenshots` takes it."""
 WAITING = 256
 """Requests in the queue before further ones are told that it is full."""
 SESSIONS_KEPT = 256
@@ -46,11 +52,13 @@ app keeps nothing in them that a visitor could miss."""
 
 
 class GuardedBlocks(gr.Blocks):
-    """Blocks whose endpoints take uploaded files only.
+    """Blocks whose endpoints take uploaded files only, and the files that can be taken along.
 
     Gradio would fetch a file given as an address, from our machine, and names server paths when
     it refuses one.
     """
+
+    exports: Exports
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any
@@ -99,26 +107,43 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
     except QuartetError as error:
         raise SystemExit(f"error: {error}") from error
     data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count)
+    gallery = Gallery(data.digest, data.test_count, folder)
     app = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
     with app:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
         gr.Markdown(f"# {words.TITLE}\n{words.TAGLINE}")
-        if models.faults:
-            faults = [words.describe_fault(name, fault) for name, fault in models.faults.items()]
+        faults = [words.describe_fault(name, fault) for name, fault in models.faults.items()]
+        if gallery.fault:
+            faults.append(explain(gallery.fault))
+        if faults:
             create_html(render("faults.html", faults=faults), elem_id="faults")
-        with gr.Tabs() as tabs:
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             shared = Shared(app, tabs, owner, models, gallery, jobs)
-            with gr.Tab(words.COMPARE_TAB, id=words.COMPARE_TAB) as tab:
+            with _create_tab(words.COMPARE_TAB) as tab:
                 CompareTab(shared, tab)
-            with gr.Tab(words.ACCURACY_TAB, id=words.ACCURACY_TAB) as tab:
-                AccuracyTab(shared, tab)
-            with gr.Tab(words.FINETUNE_TAB, id=words.FINETUNE_TAB) as tab:
+            with _create_tab(words.ACCURACY_TAB) as tab:
+                accuracy = AccuracyTab(shared, tab)
+            with _create_tab(words.FINETUNE_TAB) as tab:
                 FinetuneTab(shared, tab)
-            with gr.Tab(words.ABOUT_TAB, id=words.ABOUT_TAB):
+            with _create_tab(words.ABOUT_TAB):
                 AboutTab(shared)
+        app.load(_open_about, None, [tabs], **QUIET)
+        app.exports = Exports(models, accuracy.answers, jobs)
     app.queue(max_size=WAITING)
     return app
+
+
+def _open_about(request: gr.Request) -> gr.Tabs:
+    """A page is opened, perhaps by a link to the tab that has nothing else to show."""
+    named = find_tab(read_link(dict(request.query_params))) == words.ABOUT_TAB
+    return gr.Tabs(selected=words.ABOUT_TAB) if named else gr.Tabs()
+
+
+def _create_tab(name: str) -> gr.Tab:
+    """A tab that the address names while it is on screen."""
+    tab = gr.Tab(name, id=name)
+    tab.select(None, None, None, js=f"() => window.quartet.open('{name.lower()}')", **QUIET)
+    return tab
 
 
 def _open_home() -> Path:
@@ -154,7 +179,14 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "show_error": False,
-        "app_kwargs": {"middleware": [Middleware(NoForeignFiles)]},
+        "head": f"<script>{PAGE_SCRIPT.read_text()}</script>",
+        "app_kwargs": {
+            "middleware": [
+                Middleware(NoForeignFiles),
+                Middleware(ExportFiles),
+                Middleware(ShareCard, picture=CARD.read_bytes()),
+            ]
+        },
         "mcp_server": importlib.util.find_spec("mcp") is not None,
     }
 

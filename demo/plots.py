@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from demo.words.accuracy import MODEL, PREDICTED, TRUE
 from demo.words.common import EPOCH, LABELS
-from trainer.calibration import Confidence
 from trainer.recipe import CLASSES
 from trainer.record import Record
 
@@ -32,7 +31,7 @@ _STYLE: Any = {
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
     ),
 }
-_DRAWING = threading.Lock()
+DRAWING = threading.Lock()
 """Matplotlib's settings are one for all threads: who sets them for a while must be alone."""
 _BLUE, _ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 """Okabe and Ito's blue and vermilion, told apart by colour-blind readers too."""
@@ -78,18 +77,6 @@ def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def plot_confusion(share: np.ndarray) -> Markup:
-    """A confusion matrix, `(true, predicted)` of the true class in 0..1, as inline SVG that takes
-    the page's text colour."""
-    colour, strength = shade(share)
-    pixels = np.zeros((*share.shape, 4))
-    pixels[..., :3] = np.where(
-        (colour == "right")[..., None], np.array(_BLUE) / 255, np.array(_ORANGE) / 255
-    )
-    pixels[..., 3] = strength
-    return _plot_cells(pixels.tobytes(), None)
-
-
 def plot_difference(first: np.ndarray, second: np.ndarray) -> Markup:
     """The first model's shares minus the second's, in percentage points, as inline SVG.
 
@@ -105,15 +92,15 @@ def plot_difference(first: np.ndarray, second: np.ndarray) -> Markup:
 
 
 @functools.lru_cache(maxsize=64)
-def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> Markup:
-    """Ten by ten coloured cells `(10, 10, 4)` float64, with a number each or none."""
+def _plot_cells(rgba: bytes, numbers: tuple[float, ...]) -> Markup:
+    """Ten by ten coloured cells `(10, 10, 4)` float64, with a number each."""
     # A second of importing, spared to those who never open the tab.
     import matplotlib
     from matplotlib.figure import Figure
 
     side = len(CLASSES)
-    size, font = (4.0, 10.0) if numbers is None else (6.4, 9.0)
-    with _DRAWING, matplotlib.rc_context(_STYLE):
+    size, font = 6.4, 9.0
+    with DRAWING, matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(size, size), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
@@ -126,28 +113,9 @@ def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> Markup:
         axes.set_yticks(middles, CLASSES)
         axes.tick_params(length=0, labelsize=font)
         axes.spines[:].set_alpha(0.3)
-        if numbers is not None:
-            axes.set_xlabel(PREDICTED, fontsize=font)
-            axes.set_ylabel(TRUE, fontsize=font)
-            _write_numbers(axes, numbers, font - 1.5)
-        return _to_markup(figure)
-
-
-def plot_reliability(confidence: Confidence, colour: str) -> Markup:
-    """One model's reliability diagram as inline SVG that takes the page's text colour, small enough
-    that its text is read on a phone."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    from trainer.report.plots import draw_reliability
-
-    with _DRAWING, matplotlib.rc_context({**_STYLE, "font.size": 10.0}):
-        figure = Figure(figsize=(2.7, 2.7), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        draw_reliability(axes, confidence, colour, _INK)
-        axes.spines[:].set_alpha(0.3)
+        axes.set_xlabel(PREDICTED, fontsize=font)
+        axes.set_ylabel(TRUE, fontsize=font)
+        _write_numbers(axes, numbers, font - 1.5)
         return _to_markup(figure)
 
 
@@ -157,6 +125,12 @@ def _to_markup(figure: "Figure") -> Markup:
     figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
     return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))
+
+
+def stand_alone(svg: Markup) -> bytes:
+    """Inline SVG as a file of its own, dark on white."""
+    coloured = svg.replace("currentColor", "#1f2937")
+    return coloured.replace("<svg ", '<svg style="background:#fff" ', 1).encode()
 
 
 def _write_numbers(axes: "Axes", numbers: Sequence[float], font: float) -> None:

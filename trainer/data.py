@@ -4,27 +4,21 @@ The files are decoded once; a second start maps the decoded pixels from the cach
 """
 
 import hashlib
-import io
 import json
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from trainer.errors import DataError
 from trainer.files import read_cache, write_cache
-from trainer.recipe import CLASSES, NATIVE_PX
+from trainer.recipe import CLASSES
+from trainer.shards import FETCH_COMMAND, HUB_DATASET, decode_files, read_rows
 
-HUB_DATASET = "uoft-cs/cifar10"
 HUB_DIGEST = "37eae9684639444430589e8f4698ffdc51efae41535e91b6f9dda2dbe3c1eaa8"
 """`Dataset.digest` of that data set's own files, whose order `load_sample_rows` refers to."""
-FETCH_COMMAND = f"hf download {HUB_DATASET} --repo-type dataset"
 SAMPLE_DIR = Path(__file__).parent / "sample"
 SAMPLE_NAME = "CIFAR-10 sample"
 SAMPLE_HELD_OUT = SAMPLE_DIR / "held_out.json"
@@ -111,12 +105,8 @@ def load_cached_dataset(digest: str) -> Dataset | None:
 
 def load_sample_rows() -> Tensor:
     """Rows `(500,)` int64 that the embedded sample's test images have in the full test split."""
-    import pyarrow.parquet
-
     (shard,) = SAMPLE_DIR.rglob("test-*.parquet")
-    images = pyarrow.parquet.read_table(shard, columns=["img"])["img"].combine_chunks()
-    names = images.field("path").to_pylist()
-    return torch.tensor([int(Path(name).stem.split("_")[-1]) for name in names])
+    return read_rows(shard)
 
 
 def count_sample_training() -> int:
@@ -176,24 +166,41 @@ def is_full_data_at_hand() -> bool:
     return True
 
 
-def _fetch_snapshot(local_files_only: bool = False) -> Path:
+def fetch_test_split() -> Split:
+    """The test images of the Hub's data set, downloaded where they are not in its cache.
+
+    Raises:
+        DataError: they cannot be fetched, or are damaged.
+    """
+    source = _download_from_hub("test")
+    shards = sorted(source.rglob("test-*.parquet"))
+    if not shards:
+        raise DataError("data_no_files", path=source, fetch=FETCH_COMMAND)
+    return _decode_split("test", shards)
+
+
+def _fetch_snapshot(split: str = "", local_files_only: bool = False) -> Path:
     """The Hub dataset's local snapshot, downloaded if need be (honours HF_ENDPOINT,
-    HF_HUB_OFFLINE and HF_HOME)."""
+    HF_HUB_OFFLINE and HF_HOME).
+
+    Args:
+        split: only this one's files.
+    """
     from huggingface_hub import snapshot_download
 
     return Path(
         snapshot_download(
             HUB_DATASET,
             repo_type="dataset",
-            allow_patterns="plain_text/*.parquet",
+            allow_patterns=f"plain_text/{split}*.parquet",
             local_files_only=local_files_only,
         )
     )
 
 
-def _download_from_hub() -> Path:
+def _download_from_hub(split: str = "") -> Path:
     try:
-        return _fetch_snapshot()
+        return _fetch_snapshot(split)
     except Exception as error:  # the client raises a dozen unrelated types
         raise DataError(
             "data_not_fetched", reason=type(error).__name__, fetch=FETCH_COMMAND
@@ -227,71 +234,12 @@ def _digest(files: dict[str, list[Path]], source: Path) -> str:
 
 
 def _decode_split(split: str, files: list[Path]) -> Split:
-    if files[0].suffix == ".parquet":
-        rows: Iterable[tuple[Path, bytes, int]] = _parquet_rows(files)
-    else:
-        rows = _folder_rows(files)
-    labels: list[int] = []
-
-    def encoded() -> Iterator[tuple[Path, bytes]]:
-        for path, content, label in rows:
-            if not 0 <= label < len(CLASSES):
-                raise DataError("data_label", path=path, label=label, fetch=FETCH_COMMAND)
-            labels.append(label)
-            yield path, content
-
-    # Pillow releases the interpreter lock while it decodes, so threads use every core.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = np.stack(list(pool.map(_decode, encoded())))
-    channels_first = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    split_ = Split(channels_first, torch.tensor(labels, dtype=torch.int64))
-    missing = set(range(len(CLASSES))) - set(labels)
+    images, labels = decode_files(files)
+    missing = set(range(len(CLASSES))) - set(labels.tolist())
     if missing:
         names = ", ".join(CLASSES[label] for label in sorted(missing))
         raise DataError("data_class_missing", split=split, path=files[0].parent, classes=names)
-    return split_
-
-
-def _parquet_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    for path in files:
-        try:
-            shard = pyarrow.parquet.ParquetFile(path)
-            for batch in shard.iter_batches(1000, columns=["img", "label"]):
-                images, labels = batch.column("img"), batch.column("label")
-                contents = images.field("bytes").to_pylist()
-                for content, label in zip(contents, labels.to_pylist(), strict=True):
-                    if content is None or label is None:
-                        raise DataError("data_row_empty", path=path, fetch=FETCH_COMMAND)
-                    yield path, content, label
-        except (pyarrow.ArrowException, OSError, KeyError) as error:
-            raise DataError("data_shard_damaged", path=path, fetch=FETCH_COMMAND) from error
-
-
-def _folder_rows(files: list[Path]) -> Iterator[tuple[Path, bytes, int]]:
-    for path in files:
-        if path.parent.name not in CLASSES:
-            raise DataError("data_not_a_class", path=path.parent, classes=", ".join(CLASSES))
-        yield path, path.read_bytes(), CLASSES.index(path.parent.name)
-
-
-def _decode(encoded: tuple[Path, bytes]) -> np.ndarray:
-    """Pixels `(32, 32, 3)` uint8 of one encoded CIFAR-10 image."""
-    path, content = encoded
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.size != (NATIVE_PX, NATIVE_PX):
-                raise DataError(
-                    "data_image_size",
-                    path=path,
-                    size=f"{image.width}x{image.height}",
-                    expected=f"{NATIVE_PX}x{NATIVE_PX}",
-                )
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError("data_image_damaged", path=path, fetch=FETCH_COMMAND) from error
+    return Split(images, labels)
 
 
 def _cache_name(digest: str) -> str:

@@ -37,6 +37,9 @@ SENTENCES = {
         "CIFAR-10 is not on this machine and could not be fetched from the Hub ({reason}): run "
         "'{fetch}' while online, give a local copy with --data DIR, or use --sample."
     ),
+    "data_other_images": (
+        "What the Hub sent as CIFAR-10's test images is not what is known of them: try again later."
+    ),
     "data_no_files": (
         "{path} holds neither train-*.parquet and test-*.parquet nor train/<class>/* and "
         "test/<class>/* images: fetch the data set with '{fetch}'."
@@ -114,6 +117,12 @@ SENTENCES = {
     ),
     "states_damaged": (
         "{folder} holds only damaged states of {name}: delete {name}.*.state there and start anew."
+    ),
+    # Images that come with checkpoints
+    "mistakes_damaged": ("{file} is damaged: write it anew with 'python -m trainer mistakes'."),
+    "mistakes_other_data": (
+        "The checkpoints in {folder} were measured on other images: give their data set with "
+        "--data DIR."
     ),
     # Runs under several seeds
     "runs_damaged": (

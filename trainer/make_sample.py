@@ -7,17 +7,14 @@ sample's image can be found among a checkpoint's recorded predictions.
 """
 
 import argparse
-import io
 import json
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
 import torch
-from PIL import Image
 
 from trainer.data import SAMPLE_DIR, SAMPLE_HELD_OUT, Split, draw_held_out, load_dataset
 from trainer.recipe import CLASSES
+from trainer.shards import encode_image, encode_shard
 
 PER_CLASS = {"train": 200, "test": 50}
 
@@ -32,16 +29,10 @@ def write_sample(split: Split, name: str, folder: Path) -> list[int]:
         ]
     )
     rows = rows.sort().values
-    images = []
-    for row in rows.tolist():
-        content = io.BytesIO()
-        pixels = split.images[row].permute(1, 2, 0).numpy()
-        Image.fromarray(pixels).save(content, "WEBP", lossless=True, quality=100, method=6)
-        images.append({"bytes": content.getvalue(), "path": f"{name}_{row:05d}.webp"})
-    table = pyarrow.table({"img": images, "label": split.labels[rows].numpy()})
+    contents = [encode_image(split.images[row]) for row in rows.tolist()]
     path = folder / "plain_text" / f"{name}-00000-of-00001.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(table, path)
+    path.write_bytes(encode_shard(contents, split.labels[rows], rows, name))
     taken: list[int] = rows.tolist()
     return taken
 

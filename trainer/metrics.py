@@ -140,6 +140,13 @@ def find_only_right(labels: Tensor, predicted: Mapping[str, Tensor], name: str) 
     return right.nonzero().flatten()
 
 
+def measure_dispute(probabilities: Tensor) -> Tensor:
+    """How far models are apart on each image, `(N,)` in 0..1: the mean total variation distance of
+    their `probabilities (M, N, 10)` from the mean of all models."""
+    mean = probabilities.mean(dim=0, keepdim=True)
+    return ((probabilities - mean).abs().sum(dim=2) / 2).mean(dim=0)
+
+
 def find_disagreements(predicted: Mapping[str, Tensor]) -> Tensor:
     """Rows `(M,)` of the images on which not all models say the same."""
     if not predicted:

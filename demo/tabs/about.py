@@ -2,8 +2,10 @@
 
 import gradio as gr
 
-from demo.tabs.shared import Shared, create_table
+from demo.tabs.shared import Shared, create_html, create_table
+from demo.templates import render
 from demo.words import about as words
+from demo.words.accuracy import EXPORTS
 
 
 class AboutTab:
@@ -14,5 +16,6 @@ class AboutTab:
         gr.Markdown(words.describe_experiment(records))
         columns, rows = words.list_recipes(records)
         create_table(columns, rows, words.RECIPES, elem_id="recipes", pinned_columns=1)
+        create_html(render("exports.html", exports=EXPORTS["recipes"], query=""))
         keeping = words.describe_keeping(shared.jobs.limits, shared.jobs.backend.leaves)
         gr.Markdown(words.ABOUT + keeping + words.describe_licence(records))

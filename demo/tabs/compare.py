@@ -12,10 +12,11 @@ from gradio.events import api
 from gradio.utils import get_upload_folder
 
 from demo.faults import explain
-from demo.gallery import list_examples
+from demo.gallery import Example, list_examples
 from demo.jobs.backend import NAME
 from demo.jobs.refusal import Refused
 from demo.jobs.store import create_token
+from demo.links import PICTURE, read_link
 from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
 from demo.tabs.changes import Shown
 from demo.tabs.shared import (
@@ -23,6 +24,7 @@ from demo.tabs.shared import (
     QUIET,
     Shared,
     create_html,
+    keep_link,
     name_client,
     read_choice,
     refuse,
@@ -30,7 +32,7 @@ from demo.tabs.shared import (
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels, to_image
 from demo.words import compare as words
-from demo.words.common import LABELS, RIGHT, WRONG, start_label
+from demo.words.common import COMPARE_TAB, LABELS, RIGHT, WRONG, start_label
 from trainer.containers.limits import LIMITS
 from trainer.errors import CheckpointError, PictureError
 from trainer.metrics import find_disagreements
@@ -41,6 +43,8 @@ from trainer.wording import percent
 
 OWN_COLOUR = "#009e73"
 """Okabe and Ito's green, which none of the four has."""
+TEST_IMAGE = "test-"
+"""Before the row of a test image, as a link names it."""
 TOP_CLASSES = 3
 """Classes a card shows before it is opened."""
 SIGNS = {RIGHT: "\u2713", WRONG: "\u2717"}
@@ -54,7 +58,7 @@ class CompareTab:
         answers = recorded_answers(self._models)
         self._disagreements = self._gallery.at_hand(find_disagreements(answers)).tolist()
         self._examples = list_examples()
-        self._owner = shared.owner
+        self._owner, self._blocks = shared.owner, shared.blocks
         self._draw()
         self._wire(tab)
 
@@ -62,6 +66,7 @@ class CompareTab:
         first = self._gallery.split.images[0].numpy()
         if self._disagreements:
             first = self._gallery.image(self._disagreements[0])
+        self.link = gr.JSON({}, visible="hidden", elem_id="compare-link")
         with gr.Row():
             with gr.Column(scale=3, min_width=280):
                 self.picture = gr.Image(
@@ -124,8 +129,12 @@ class CompareTab:
             preprocess=False,
             **QUIET,
         )
-        self.examples.click(self.on_example, None, [self.picture], **QUIET)
-        self.disagree.click(self.on_disagree, None, [self.picture], **QUIET)
+        shown = [self.picture, self.link]
+        self.examples.click(self.on_example, None, shown, **QUIET)
+        self.disagree.click(self.on_disagree, None, shown, **QUIET)
+        self.picture.input(None, None, [self.link], js="() => ({})", **QUIET)
+        self._blocks.load(self.on_load, None, shown, **QUIET)
+        keep_link(COMPARE_TAB, self.link)
         api(self.classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
 
     def on_picture(self, file: Any, crop: Crop, token: str | None, request: gr.Request) -> Shown:
@@ -163,7 +172,27 @@ class CompareTab:
     def on_disagree(self) -> Shown:
         """Another image on which not all models say the same."""
         row = random.choice(self._disagreements)
-        return {self.picture: to_image(self._gallery.image(row))}
+        return self._show_row(row)
+
+    def on_load(self, request: gr.Request) -> Shown:
+        """A page is opened, perhaps by a link to a picture that everybody has."""
+        name = read_link(dict(request.query_params)).get(PICTURE, "")
+        for example in self._examples:
+            if example.path.stem == name:
+                return self._show_example(example)
+        row = name.removeprefix(TEST_IMAGE)
+        if name != row and row.isdecimal() and len(row) < 6:
+            if self._gallery.find_image(int(row)) is not None:
+                return self._show_row(int(row))
+        return {self.link: {}}
+
+    def _show_row(self, row: int) -> Shown:
+        """A test image that is at hand."""
+        image = to_image(self._gallery.image(row))
+        return {self.picture: image, self.link: {PICTURE: f"{TEST_IMAGE}{row}"}}
+
+    def _show_example(self, example: Example) -> Shown:
+        return {self.picture: str(example.path), self.link: {PICTURE: example.path.stem}}
 
     def on_example(self, event: gr.EventData) -> Shown:
         """The example that was clicked."""
@@ -171,7 +200,7 @@ class CompareTab:
             example = self._examples[int(read_choice(event))]
         except (IndexError, ValueError) as error:
             raise refuse(words.NO_SUCH_EXAMPLE) from error
-        return {self.picture: str(example.path)}
+        return self._show_example(example)
 
     def classify(
         self, image: FileData, crop: Crop = "centre", request: gr.Request | None = None

@@ -8,11 +8,12 @@ from gradio.blocks import Block
 from demo.faults import explain
 from demo.jobs.backend import OWN
 from demo.jobs.store import Job, create_token
+from demo.links import find_tab, read_link
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.form import Form
 from demo.tabs.job_view import JobView
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
-from demo.tabs.shared import QUIET, Shared, create_html, read_choice, refuse
+from demo.tabs.shared import QUIET, Shared, create_html, keep_link, read_choice, refuse
 from demo.tabs.starts import Starts, write_fill, write_go_on
 from demo.tabs.taught_pictures import TaughtPicturesPanel
 from demo.templates import render
@@ -98,6 +99,7 @@ class FinetuneTab:
         drawn = [*looked, self.fills, self.form.controls["start"], *view.list_components()]
         self._wire_form(form, raw)
         panel.wire()
+        keep_link(FINETUNE_TAB, view.link)
         self._tab.select(self._jobs.prepare, None, None, **QUIET)
         self._tab.select(self.on_look, looked, drawn, **raw)
         self._tab.select(self.on_pictures, {self._owner}, [panel.drawn, panel.ids], **raw)
@@ -166,7 +168,8 @@ class FinetuneTab:
         token = read_token(values, self._owner)
         link = str(request.query_params.get("job", ""))
         answer = self._look(values, shown=link)
-        if self._find(token, link)[0] is not None:
+        named = find_tab(read_link(dict(request.query_params))) == FINETUNE_TAB
+        if named or self._find(token, link)[0] is not None:
             answer[self._shared.tabs] = gr.Tabs(selected=FINETUNE_TAB)
         return answer | self.panel.show(token)
 

@@ -60,6 +60,8 @@ def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
             "difference.html",
             svg=plots.plot_difference(shares[1], shares[0]),
             note=words.CHANGE_HINT,
+            exports=(),
+            query="",
         ),
         render("changed.html", article=article, changed=changed),
     )

@@ -16,12 +16,14 @@ from demo.faults import explain
 from demo.jobs.backend import NAME
 from demo.jobs.progress import Progress
 from demo.jobs.store import DONE, Job
+from demo.links import JOB, Link
 from demo.tabs.changes import Part
 from demo.tabs.job_result import Drawn, draw_comparison
 from demo.tabs.jobs_table import draw_jobs
 from demo.tabs.shared import ON_CHOICE, Shared, create_html, create_table, fill_table
 from demo.templates import render
 from demo.words import finetune as words
+from demo.words.accuracy import EXPORTS
 from demo.words.common import EPOCH, TRAIN_LOSS
 from trainer.checkpoint import load_record
 from trainer.errors import CheckpointError
@@ -43,6 +45,7 @@ class JobView:
     def draw_watched(self) -> None:
         """What stands beside the form."""
         empty = render("message.html", message=words.NO_JOB, role="status")
+        self.link = gr.JSON({}, visible="hidden", elem_id="job-link-shown")
         with gr.Row():
             with gr.Column(scale=4, min_width=240):
                 self.status = create_html(empty, elem_id="job")
@@ -71,6 +74,7 @@ class JobView:
                 )
             with gr.Column(scale=3, min_width=320):
                 self.difference = create_html(elem_id="job-difference")
+        self.exports = create_html(elem_id="job-exports")
         self.changed = create_html(elem_id="job-changed")
         with gr.Row():
             self.again = gr.Button(words.AGAIN, interactive=False, elem_id="again")
@@ -132,6 +136,7 @@ class JobView:
             Part(self.accuracy, progress.accuracy, lambda: frame_accuracy(progress)),
             Part(self.timer, on, lambda: gr.Timer(value=WATCHED_S if on else IDLE_S, active=True)),
             self._table_part(mine, job, order),
+            Part(self.link, (key and key[0], on), lambda: link_job(job)),
         ]
         return parts + self._list_result(job, model, mine)
 
@@ -151,6 +156,11 @@ class JobView:
                 lambda: fill_table(words.CHANGE_COLUMNS, list(drawn().classes)),
             ),
             Part(self.difference, shown, lambda: drawn().difference),
+            Part(
+                self.exports,
+                shown,
+                lambda: draw_job_exports(job) if job and drawn().classes else "",
+            ),
             Part(self.changed, shown, lambda: drawn().changed),
             Part(self.command, key, lambda: self._jobs.command(job) if job else ""),
             Part(self.again, key, lambda: gr.Button(interactive=bool(job and job.settings))),
@@ -199,6 +209,16 @@ class JobView:
             return _read_accuracy(self._jobs.folder(job), job.state)
         except CheckpointError:
             return None  # deleted in this moment
+
+
+def link_job(job: Job | None) -> Link:
+    """A link to a job that has ended; one that goes on is only its owner's."""
+    return {JOB: f"{job.id}.{job.key}"} if job is not None and job.ended else {}
+
+
+def draw_job_exports(job: Job) -> str:
+    """Links to the files of what it changed."""
+    return render("exports.html", exports=EXPORTS["job"], query=f"?job={job.id}.{job.key}")
 
 
 def create_plot(title: str, x: str, name: str) -> gr.LinePlot:

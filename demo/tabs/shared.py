@@ -58,6 +58,16 @@ def create_html(value: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(value, apply_default_css=False, **options)
 
 
+def keep_link(tab: str, link: gr.JSON) -> None:
+    """Has the address say what a tab shows, whenever that changes.
+
+    Args:
+        tab: its id.
+        link: what a link to it holds (`demo.links`).
+    """
+    link.change(None, [link], None, js=f"(link) => window.quartet.hold('{tab.lower()}', link)")
+
+
 def create_table(
     columns: Sequence[Column], rows: list[list[Any]], label: str, **options: Any
 ) -> gr.Dataframe:

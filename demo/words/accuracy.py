@@ -19,6 +19,7 @@ from trainer.wording import (
 )
 
 MODEL = "Model"
+ANSWERS_EXPORT = "every answer to every test image as Parquet"
 COUNTING = "Cells show"
 COUNTING_CHOICES = [("percent of the true class", "percent"), ("images", "count")]
 TRUE, PREDICTED = "true", "predicted"
@@ -32,10 +33,10 @@ CONFIDENCE = "How far their confidence can be believed"
 CONFIDENCE_HEADING = f"## {CONFIDENCE}"
 MATRICES_HEADING = "## What they take for what"
 PAIR_HEADING = "## Two models side by side"
-ALONE_HEADING = "## What only one of them sees"
+ALONE_HEADING = "What only one of all sees"
 MATRIX_HINT = (
     "Rows are the true class, columns what the model said. Blue: right; orange: wrong, the "
-    "stronger the more often. Choose a cell to see its images."
+    "stronger the more often. Choose a cell, large or small, to see its images."
 )
 CONFIDENCE_HINT = (
     "On the dotted line a model that says 80 % is right on 80 of 100 images; below it the model is "
@@ -45,7 +46,7 @@ CONFIDENCE_HINT = (
 )
 DIFFERENCE_HINT = (
     "First model minus second, in percentage points of the true class. Blue: the first says this "
-    "more often; orange: the second does."
+    "more often; orange: the second does. Choose a cell, or a part of the table, to see its images."
 )
 FIGURE_COLUMNS = (
     ("model", ""),
@@ -70,6 +71,46 @@ CONFIDENCE_COLUMNS = (
 )
 """The same, of the table of temperatures."""
 OVERLAP = "Images that both, one or neither gets right"
+CONFUSED = "Most often confused"
+FETCH = "Fetch all test images"
+FETCHING = "Fetching the test images from the Hub: this takes a minute."
+FETCHED = "All test images are here."
+PREVIOUS, NEXT = "Earlier", "Further"
+PAGES, SORTED = "Pages", "Sorted by"
+OPEN_IN_COMPARE = "Open in Compare"
+DOWNLOAD = "Download"
+STATED, WAS_RIGHT = "confidence, %", "right, %"
+EXPORTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "figures": (("figures.csv", "these figures as CSV"), ("answers.parquet", ANSWERS_EXPORT)),
+    "seeds": (("seeds.svg", "the runs as SVG"), ("seeds.csv", "the runs as CSV")),
+    "curves": (
+        ("test-accuracy.svg", "test accuracy as SVG"),
+        ("train-loss.svg", "train loss as SVG"),
+        ("test-loss.svg", "test loss as SVG"),
+        ("curves.csv", "the curves as CSV"),
+    ),
+    "reliability": (
+        ("reliability.svg", "the diagrams as SVG"),
+        ("reliability.csv", "the diagrams as CSV"),
+    ),
+    "confidence": (("confidence.csv", "this table as CSV"),),
+    "confusion": (
+        ("confusion.svg", "the matrices as SVG"),
+        ("confusion.csv", "the matrices as CSV"),
+    ),
+    "difference": (
+        ("difference.svg", "the difference as SVG"),
+        ("difference.csv", "the difference as CSV"),
+    ),
+    "overlap": (("overlap.csv", "this table as CSV"),),
+    "recipes": (("recipes.csv", "this table as CSV"),),
+    "job": (
+        ("job-classes.csv", "the classes as CSV"),
+        ("job-difference.svg", "the difference as SVG"),
+        ("job-curves.csv", "the curves as CSV"),
+    ),
+}
+"""Part of the page to its files, each with what it holds."""
 NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
 
 
@@ -120,11 +161,6 @@ def describe_reliability(name: str, confidence: Confidence) -> str:
     )
 
 
-def describe_overview(name: str) -> str:
-    """A small confusion matrix for who cannot see it."""
-    return f"Confusion matrix of {inline_label(name)}; its figures are in the table below."
-
-
 def describe_extremes(name: str, best: tuple[str, float], worst: tuple[str, float]) -> str:
     """A model's best and worst class."""
     return (
@@ -152,23 +188,67 @@ def describe_cell_heading(name: str, true: int, predicted: int) -> str:
     return f"{LABELS[name]}: {article(CLASSES[true])} taken for {article(CLASSES[predicted])}"
 
 
-def describe_gallery(whole: bool, at_hand: int, total: int) -> str:
-    """Which test images can be shown."""
-    if whole:
-        return f"Images are from all {total:,} test images."
+def describe_difference_cell(true: int, said: int, points: float) -> str:
+    """A cell of the difference of two models for screen readers."""
+    return f"true {CLASSES[true]}, predicted {CLASSES[said]}: {points:+.1f} points"
+
+
+def describe_difference(first: str, second: str) -> str:
+    return f"{inline_label(first)} minus {inline_label(second)}"
+
+
+def describe_difference_images(first: str, second: str, true: int, said: int) -> str:
+    """What is behind a cell of the difference."""
     return (
-        f"Images are from the embedded sample: {at_hand:,} of the {total:,} test images. "
-        f"With QUARTET_DATA naming the full data set, all are shown."
+        f"{article(CLASSES[true]).capitalize()} that only one of {inline_label(first)} and "
+        f"{inline_label(second)} takes for {article(CLASSES[said])}"
     )
 
 
-def describe_shown(images: int, at_hand: int, shown: int) -> str:
-    """How many images a choice has against how many are at hand and shown."""
+def describe_part(first: str, second: str, part: str) -> str:
+    """The images that both, one or neither of two models gets right."""
+    one, two = inline_label(first), inline_label(second)
+    return {
+        "both": f"Both {one} and {two} are right",
+        "first": f"{one} is right, {two} is wrong",
+        "second": f"{two} is right, {one} is wrong",
+        "neither": f"Neither {one} nor {two} is right",
+    }[part]
+
+
+def name_order(order: str, mistaken: bool) -> str:
+    """A way to sort images.
+
+    Args:
+        mistaken: a model is wrong on some of them.
+    """
+    if order == "disputed":
+        return "where models differ most"
+    return "surest mistake" if mistaken else "surest answer"
+
+
+def describe_page(page: int, pages: int) -> str:
+    return f"Page {page:,} of {pages:,}"
+
+
+def describe_gallery(at_hand: int, total: int) -> str:
+    """Which test images can be shown, where these are not all."""
+    if at_hand == total:
+        return ""
+    return (
+        f"At hand are {at_hand:,} of the {total:,} test images: a sample, and some of every kind "
+        f"of error."
+    )
+
+
+def describe_shown(images: int, at_hand: int, page: int, pages: int) -> str:
+    """How many images a choice has against how many are at hand."""
     if not images:
         return "No test image is here."
-    if shown == images:
-        return f"{count(images, 'test image')}, shown here."
-    return f"{images:,} test images; {at_hand:,} of them at hand, {shown:,} shown."
+    said = count(images, "test image")
+    if at_hand < images:
+        said += f", {at_hand:,} of them at hand"
+    return f"{said}. {describe_page(page, pages)}." if pages > 1 else f"{said}."
 
 
 def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
@@ -193,5 +273,9 @@ def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
     )
 
 
-def describe_alone(name: str, images: int, total: int) -> str:
-    return f"{inline_label(name)} alone is right on {images:,} of {total:,} test images."
+def describe_alone(name: str, images: int) -> str:
+    return f"{inline_label(name)} alone is right: {count(images, 'image')}"
+
+
+def describe_alone_images(name: str) -> str:
+    return f"{inline_label(name)} alone is right"

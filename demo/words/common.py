@@ -25,6 +25,8 @@ LABELS = {
 PLAIN = "the pre-trained backbone, with a new last layer"
 RIGHT, WRONG = "right", "wrong"
 TRAIN_LOSS, EPOCH = "Train loss", "Epoch"
+NO_SUCH_EXPORT = "There is no such file."
+CARD_ALT = "Four models' answers to one picture, side by side"
 FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
 
 

@@ -88,7 +88,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     jobs = Jobs(home, CHECKPOINTS, limits)
     models = Models(CHECKPOINTS)
     data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count)
+    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
 
     def make() -> Page:
         blocks = gr.context.Context.root_block

@@ -33,7 +33,7 @@ def test_sample_stands_in_where_the_full_split_is_not_at_hand(
 ) -> None:
     monkeypatch.setenv("QUARTET_CACHE", str(tmp_path))
     monkeypatch.delenv("QUARTET_DATA", raising=False)
-    gallery = Gallery(digest, 10_000)
+    gallery = Gallery(digest, 10_000, CHECKPOINTS)
     assert not gallery.whole
     assert len(gallery.rows) == 500
     rows = gallery.at_hand(torch.arange(1000))
@@ -45,20 +45,20 @@ def test_sample_stands_in_where_the_full_split_is_not_at_hand(
 
 @pytest.mark.skipif("QUARTET_DATA" not in os.environ, reason="needs the full CIFAR-10")
 def test_full_split_is_shown_where_it_is_at_hand(digest: str) -> None:
-    gallery = Gallery(digest, 10_000)
+    gallery = Gallery(digest, 10_000, CHECKPOINTS)
     assert gallery.whole
     assert torch.equal(gallery.at_hand(torch.tensor([5, 7])), torch.tensor([5, 7]))
 
 
 def test_models_of_the_sample_show_all_its_images() -> None:
     sample = load_dataset(sample=True)
-    gallery = Gallery(sample.digest, 500)
+    gallery = Gallery(sample.digest, 500, CHECKPOINTS)
     assert gallery.whole
     assert np.array_equal(gallery.image(499), sample.test.images[499].numpy())
 
 
 def test_examples_and_test_images_have_a_known_truth(digest: str) -> None:
-    gallery = Gallery(digest, 10_000)
+    gallery = Gallery(digest, 10_000, CHECKPOINTS)
     examples = list_examples()
     assert len(examples) >= 8
     for example in examples:

@@ -23,9 +23,9 @@ from demo.jobs.store import DONE, create_id
 from demo.models import Models
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
+from demo.tabs.accuracy.confidence import list_confidence
 from demo.tabs.accuracy.tab import list_figures
 from demo.tabs.compare import CompareTab
-from demo.tabs.accuracy.confidence import list_confidence
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
@@ -64,7 +64,7 @@ async def draw(jobs: Jobs) -> Drawn:
     """Draws a page of three tabs."""
     models = Models(CHECKPOINTS)
     data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count)
+    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
     with gr.Blocks() as blocks:
         owner = gr.BrowserState("")
         with gr.Tabs() as tabs:

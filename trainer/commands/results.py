@@ -1,4 +1,4 @@
-"""`evaluate`, `predict`, `collect` and `report`: the commands that read checkpoints."""
+"""`evaluate`, `predict`, `collect`, `mistakes` and `report`: the commands that read checkpoints."""
 
 import json
 import sys
@@ -149,6 +149,21 @@ def collect(
     runs = collect_runs(folders, checkpoints)
     path = save_runs(runs, checkpoints)
     print(f"{path} lists {count(len(runs.runs), 'run')}")
+    return 0
+
+
+def mistakes(source: Source, checkpoints: Checkpoints = Path("checkpoints")) -> int:
+    """Keep the images of the most instructive errors beside the checkpoints, for the app.
+
+    Example: python -m trainer mistakes --data DIR
+    """
+    from trainer.data import load_sample_rows
+    from trainer.mistakes import IMAGES_FILE, write_mistakes
+
+    data = source.load()
+    facts = write_mistakes(checkpoints, data.test, data.digest, load_sample_rows())
+    path = checkpoints / IMAGES_FILE
+    print(f"{path} holds {count(facts.images, 'image')} in {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -1,19 +1,16 @@
 """How far the models' percentages can be believed: a part of the Accuracy tab."""
 
-import functools
-from collections.abc import Mapping
-from typing import Any
-
 import gradio as gr
 
-from demo import plots
 from demo.models import Models
-from demo.tabs.changes import Shown
-from demo.tabs.shared import QUIET, create_html, create_table
+from demo.tables import list_confidence
+from demo.tabs.accuracy.figures import draw_exports
+from demo.tabs.changes import Part
+from demo.tabs.shared import create_html, create_table
 from demo.templates import render
 from demo.words import accuracy as words
 from demo.words.common import LABELS, inline_label
-from trainer.calibration import Confidence, measure_confidence
+from trainer.calibration import LEAST_IN_BIN, Reliability, measure_confidence
 from trainer.palette import COLOURS
 from trainer.wording import describe_confidence
 
@@ -21,11 +18,7 @@ from trainer.wording import describe_confidence
 class ConfidencePart:
     """Reliability diagrams and temperatures of the models whose recorded answers are at hand."""
 
-    def __init__(self, models: Models, tab: gr.Tab) -> None:
-        """
-        Args:
-            tab: draws the diagrams when it is opened.
-        """
+    def __init__(self, models: Models) -> None:
         self._measured = {
             name: measure_confidence(
                 answers.probabilities, answers.labels, models.records[name].temperature
@@ -34,7 +27,6 @@ class ConfidencePart:
         }
         with gr.Column(visible=bool(self._measured)):
             self._draw()
-        tab.select(self.on_open, None, [self.diagrams], **QUIET)
 
     def _draw(self) -> None:
         said = describe_confidence(
@@ -49,35 +41,39 @@ class ConfidencePart:
             words.CONFIDENCE,
             pinned_columns=1,
         )
+        draw_exports("confidence")
 
-    def on_open(self) -> Shown:
+    def list_parts(self) -> list[Part]:
         """The diagrams."""
-        return {self.diagrams: self._diagrams}
+        return [Part(self.diagrams, None, self._draw_diagrams)]
 
-    @functools.cached_property
-    def _diagrams(self) -> str:
-        figures = [
-            (
-                LABELS[name],
-                plots.plot_reliability(confidence, COLOURS[name]),
-                words.describe_reliability(name, confidence),
-            )
-            for name, confidence in self._measured.items()
-        ]
-        return render("overview.html", figures=figures)
+    def _draw_diagrams(self) -> str:
+        return render(
+            "reliability.html",
+            words=words,
+            diagrams=[
+                {
+                    "label": LABELS[name],
+                    "colour": COLOURS[name],
+                    "said": words.describe_reliability(name, confidence),
+                    "trained": list_points(confidence.trained),
+                    "shown": list_points(confidence.shown) if confidence.fitted else [],
+                }
+                for name, confidence in self._measured.items()
+            ],
+            exports=words.EXPORTS["reliability"],
+        )
 
 
-def list_confidence(measured: Mapping[str, Confidence]) -> list[list[Any]]:
-    """Each model's temperature and what it does, in the order of `words.CONFIDENCE_COLUMNS`."""
+def list_points(reliability: Reliability) -> list[tuple[float, float]]:
+    """A diagram's points in percent, `(confidence, right)`, of groups large enough to say much."""
     return [
-        [
-            LABELS[name],
-            confidence.temperature,
-            100 * confidence.trained.right,
-            100 * confidence.trained.stated,
-            100 * confidence.shown.stated,
-            100 * confidence.trained.error,
-            100 * confidence.shown.error,
-        ]
-        for name, confidence in measured.items()
+        (round(100 * said, 1), round(100 * right, 1))
+        for said, right, images in zip(
+            reliability.confidence.tolist(),
+            reliability.accuracy.tolist(),
+            reliability.counts.tolist(),
+            strict=True,
+        )
+        if images >= LEAST_IN_BIN
     ]

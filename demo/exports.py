@@ -1,0 +1,264 @@
+"""Figures as SVG, tables and curves as CSV, the answers to every image as Parquet: files to take
+along, each made when it is asked for."""
+
+import csv
+import functools
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from demo import plots
+from demo.answers import RecordedAnswers
+from demo.comparison import compare_with_start
+from demo.jobs.backend import NAME
+from demo.jobs.jobs import Jobs
+from demo.jobs.store import Job
+from demo.models import Models
+from demo.tables import list_confidence, list_figures
+from demo.words import about, finetune
+from demo.words import accuracy as words
+from trainer.calibration import Confidence, measure_confidence
+from trainer.errors import QuartetError
+from trainer.metrics import confusion_matrix, confusion_shares
+from trainer.recipe import CLASSES
+
+KINDS = {
+    "csv": "text/csv; charset=utf-8",
+    "svg": "image/svg+xml",
+    "parquet": "application/vnd.apache.parquet",
+}
+"""Suffix of a file to its kind."""
+CURVES = {"test-accuracy": "test_accuracy", "train-loss": "train_loss", "test-loss": "test_loss"}
+"""A curve's file to the figure of an epoch."""
+
+Query = Mapping[str, str]
+
+
+class File(NamedTuple):
+    """To send."""
+
+    content: bytes
+    kind: str
+
+
+class NoSuchFile(Exception):
+    """Nothing of that name, or of what was asked of it."""
+
+
+class Exports:
+    """All files of one app. Safe to call from any thread."""
+
+    def __init__(self, models: Models, answers: RecordedAnswers, jobs: Jobs) -> None:
+        self._models, self._answers, self._jobs = models, answers, jobs
+        self._records = models.records
+        self._makers: dict[str, Callable[[Query], bytes]] = {
+            "figures.csv": lambda _: self._figures(),
+            "confidence.csv": lambda _: self._confidence(),
+            "reliability.csv": lambda _: self._reliability(),
+            "seeds.csv": lambda _: self._seeds(),
+            "curves.csv": lambda _: self._curves(),
+            "confusion.csv": lambda _: self._confusion(),
+            "recipes.csv": lambda _: self._recipes(),
+            "answers.parquet": lambda _: self._parquet,
+            "difference.csv": lambda query: self._difference(*self._pair(query)),
+            "overlap.csv": lambda query: self._overlap(*self._pair(query)),
+            "difference.svg": lambda query: self._draw_difference(*self._pair(query)),
+            "job-classes.csv": lambda query: self._job_classes(self._job(query)),
+            "job-curves.csv": lambda query: self._job_curves(self._job(query)),
+            "job-difference.svg": lambda query: self._draw_job(self._job(query)),
+            **{
+                f"{name}.svg": lambda _, name=name: self._draw(name)  # type: ignore[misc]
+                for name in (*CURVES, "confusion", "reliability", "seeds")
+            },
+        }
+
+    def make(self, name: str, query: Query) -> File:
+        """A file.
+
+        Args:
+            name: as `words.EXPORTS` names it.
+            query: `first` and `second`, a pair of models; or `job`, its id and key.
+
+        Raises:
+            NoSuchFile: there is none of that name, of these models, or of a job that this key opens.
+        """
+        maker = self._makers.get(name)
+        if maker is None:
+            raise NoSuchFile(name)
+        try:
+            return File(maker(query), KINDS[name.rpartition(".")[2]])
+        except QuartetError as error:
+            raise NoSuchFile(name) from error
+
+    def _pair(self, query: Query) -> tuple[str, str]:
+        first, second = query.get("first", ""), query.get("second", "")
+        if not {first, second} <= self._answers.predicted.keys():
+            raise NoSuchFile("pair")
+        return first, second
+
+    def _job(self, query: Query) -> Job:
+        job_id, _, key = query.get("job", "").partition(".")
+        job = self._jobs.find(job_id, key) if key else None
+        if job is None or not self._jobs.has_model(job):
+            raise NoSuchFile("job")
+        return job
+
+    def _figures(self) -> bytes:
+        return write_csv(_headers(words.FIGURE_COLUMNS), list_figures(self._records))
+
+    def _confidence(self) -> bytes:
+        return write_csv(_headers(words.CONFIDENCE_COLUMNS), list_confidence(self._measured))
+
+    @functools.cached_property
+    def _measured(self) -> dict[str, Confidence]:
+        return {
+            name: measure_confidence(one.probabilities, one.labels, self._records[name].temperature)
+            for name, one in self._models.predictions.items()
+        }
+
+    def _reliability(self) -> bytes:
+        rows = [
+            [name, state, images, said, right]
+            for name, confidence in self._measured.items()
+            for state, one in (("trained", confidence.trained), ("shown", confidence.shown))
+            for images, said, right in zip(
+                one.counts.tolist(), one.confidence.tolist(), one.accuracy.tolist(), strict=True
+            )
+            if images
+        ]
+        return write_csv(["model", "as", "images", "confidence", "right"], rows)
+
+    def _seeds(self) -> bytes:
+        rows = [run.model_dump() for run in self._models.runs.runs]
+        columns = list(rows[0]) if rows else []
+        return write_csv(columns, [list(row.values()) for row in rows])
+
+    def _curves(self) -> bytes:
+        figures = list(CURVES.values())
+        rows = [
+            [name, epoch.epoch, *(getattr(epoch, figure) for figure in figures)]
+            for name, record in self._records.items()
+            for epoch in record.history
+        ]
+        return write_csv(["model", "epoch", *figures], rows)
+
+    def _confusion(self) -> bytes:
+        rows = [
+            [name, true, said, images, images / max(1, sum(line))]
+            for name, record in self._records.items()
+            for true, line in zip(CLASSES, record.test.confusion, strict=True)
+            for said, images in zip(CLASSES, line, strict=True)
+        ]
+        return write_csv(["model", "true", "predicted", "images", "share"], rows)
+
+    def _recipes(self) -> bytes:
+        columns, rows = about.list_recipes(self._records)
+        return write_csv(_headers(columns), rows)
+
+    def _shares(self, name: str) -> Any:
+        counts = confusion_matrix(self._answers.labels, self._answers.predicted[name])
+        return confusion_shares(counts).numpy()
+
+    def _difference(self, first: str, second: str) -> bytes:
+        points = 100 * (self._shares(first) - self._shares(second))
+        rows = [
+            [true, said, points[i, j]]
+            for i, true in enumerate(CLASSES)
+            for j, said in enumerate(CLASSES)
+        ]
+        return write_csv(["true", "predicted", "points"], rows)
+
+    def _overlap(self, first: str, second: str) -> bytes:
+        overlap, _ = self._models.compare(first, second)
+        rows = [
+            [f"{first} right", overlap.both_right, overlap.only_first],
+            [f"{first} wrong", overlap.only_second, overlap.both_wrong],
+        ]
+        return write_csv(["", f"{second} right", f"{second} wrong"], rows)
+
+    def _draw_difference(self, first: str, second: str) -> bytes:
+        svg = plots.plot_difference(self._shares(first), self._shares(second))
+        return plots.stand_alone(svg)
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019: there is one of these an app
+    def _draw(self, name: str) -> bytes:
+        """A figure of the report's."""
+        from trainer.report import plots as report
+
+        with plots.DRAWING:
+            if name == "confusion":
+                return report.plot_confusions(self._records)
+            if name == "reliability":
+                return report.plot_reliability(self._measured)
+            if name == "seeds":
+                return report.plot_seeds(self._models.runs, self._records)
+            label = name.replace("-", " ")
+            in_percent = name.endswith("accuracy")
+            label += ", %" if in_percent else ""
+            return report.plot_curves(self._records, CURVES[name], label, in_percent)
+
+    @functools.cached_property
+    def _parquet(self) -> bytes:
+        """A row an image; of each model its answer, and what it states of each class."""
+        import pyarrow
+        import pyarrow.parquet
+
+        answers = self._answers
+        columns: dict[str, Any] = {
+            "image": range(len(answers.labels)),
+            "true": [CLASSES[label] for label in answers.labels.tolist()],
+        }
+        for name, classes in answers.predicted.items():
+            columns[name] = [CLASSES[label] for label in classes.tolist()]
+            shares = answers.shares[name].float().numpy()
+            columns |= {f"{name}_{label}": shares[:, i] for i, label in enumerate(CLASSES)}
+        written = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), written)
+        return written.getvalue()
+
+    def _job_classes(self, job: Job) -> bytes:
+        before, after = self._job_shares(job)
+        rows = [
+            [name, 100 * one, 100 * two, 100 * (two - one)]
+            for name, one, two in zip(
+                CLASSES, before.diagonal().tolist(), after.diagonal().tolist(), strict=True
+            )
+        ]
+        return write_csv(_headers(finetune.CHANGE_COLUMNS), rows)
+
+    def _draw_job(self, job: Job) -> bytes:
+        before, after = self._job_shares(job)
+        return plots.stand_alone(plots.plot_difference(after, before))
+
+    def _job_shares(self, job: Job) -> tuple[Any, Any]:
+        shown = next(iter(self._records.values())).data
+        comparison = compare_with_start(self._jobs.folder(job), NAME, shown)
+        if comparison.before is None:
+            raise NoSuchFile("before")
+        labels = comparison.labels
+        before, after = (
+            confusion_shares(confusion_matrix(labels, one)).numpy()
+            for one in (comparison.before, comparison.after)
+        )
+        return before, after
+
+    def _job_curves(self, job: Job) -> bytes:
+        progress = self._jobs.watch(job)
+        rows = [
+            *(["train loss", "step", at, value] for at, value in progress.train_loss),
+            *(["validation accuracy", "epoch", at, value] for at, value in progress.accuracy),
+        ]
+        return write_csv(["figure", "of", "at", "value"], rows)
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A table as CSV, numbers as they are."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return written.getvalue().encode()
+
+
+def _headers(columns: Iterable[tuple[str, str]]) -> list[str]:
+    return [header for header, _ in columns]

@@ -1,0 +1,36 @@
+"""What an address holds of the page: the tab, and what is chosen in it.
+
+A link is a flat mapping of words to words, the same in the address, in the page and here. What is
+not understood counts as not said, so that an old link opens something.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from demo.words.common import ABOUT_TAB, ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB
+
+Link = dict[str, str]
+
+TAB, JOB, PICTURE, LESSON = "tab", "job", "picture", "lesson"
+TABS = {tab.lower(): tab for tab in (COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB)}
+"""A tab in the address to its id."""
+
+
+def read_link(given: Any) -> Link:
+    """What an address or a page holds: words to words; a visitor can send anything."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
+
+
+def find_tab(link: Link) -> str | None:
+    """The id of the tab that a link opens, or None where it names none."""
+    if LESSON in link:
+        return None  # a lesson has a place of its own
+    if link.get(TAB) in TABS:
+        return TABS[link[TAB]]
+    return COMPARE_TAB if PICTURE in link else None

@@ -1,0 +1,54 @@
+/* What the page does by itself: one tab stop a grid, and an address that says what is shown. */
+(() => {
+  const STEPS = {
+    ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
+    Home: [0, -Infinity], End: [0, Infinity],
+  };
+  const clamp = (value, most) => Math.min(Math.max(value, 0), most);
+
+  document.addEventListener('keydown', (event) => {
+    const from = event.target.closest?.('.q-matrix button');
+    const step = STEPS[event.key];
+    if (!from || !step || event.altKey || event.metaKey) return;
+    const rows = [...from.closest('tbody').rows].map((row) => [...row.querySelectorAll('button')]);
+    const row = rows.findIndex((cells) => cells.includes(from));
+    const column = rows[row].indexOf(from);
+    const edge = event.ctrlKey && Number.isFinite(step[1]) === false ? step[1] : 0;
+    const to = rows[clamp(row + step[0] + edge, rows.length - 1)];
+    const next = to[clamp(column + step[1], to.length - 1)];
+    event.preventDefault();
+    from.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
+
+  /* A link: the tab on screen, and what that tab says of itself. Gradio's own parameters begin with
+     two underscores, and stay. */
+  const isOurs = ([name]) => !name.startsWith('__');
+  const given = Object.fromEntries([...new URLSearchParams(location.search)].filter(isOurs));
+  const named = (link) => link.tab ?? (link.lesson ? 'lessons' : link.job ? 'fine-tune' : 'compare');
+  let tab = named(given);
+  const links = { [tab]: given };
+
+  const write = () => {
+    const theirs = [...new URLSearchParams(location.search)].filter((one) => !isOurs(one));
+    const link = { ...(tab === 'compare' ? {} : { tab }), ...links[tab] };
+    const query = new URLSearchParams([...Object.entries(link), ...theirs]).toString();
+    history.replaceState(history.state, '', query ? `?${query}` : location.pathname);
+    /* A Space shows the app in a frame, and keeps the address of its own page alike. */
+    if (window.parent !== window) {
+      window.parent.postMessage({ queryString: query }, 'https://huggingface.co');
+    }
+  };
+
+  window.quartet = {
+    hold(name, link) {
+      links[name] = link ?? {};
+      if (name === tab) write();
+    },
+    open(name) {
+      tab = name;
+      write();
+    },
+  };
+})();

@@ -1,0 +1,48 @@
+"""The tables of figures: a row a model, as the page shows them and as they are exported."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from demo.words.common import LABELS
+from trainer.calibration import Confidence
+from trainer.record import Records
+from trainer.reference import load_reference, reference_accuracy
+from trainer.timing import time_alone
+
+
+def list_figures(records: Records) -> list[list[Any]]:
+    """Each model's figures beside the reference's, in the order of `words.FIGURE_COLUMNS`."""
+    reference, times = load_reference(), time_alone(records)
+    rows = []
+    for name, record in records.items():
+        test, theirs = record.test, reference_accuracy(reference, name)
+        rows.append(
+            [
+                LABELS[name],
+                100 * test.accuracy,
+                100 * theirs,
+                100 * (test.accuracy - theirs),
+                100 * test.calibration_error,
+                test.best_class,
+                test.worst_class,
+                record.recipe.epochs,
+                times[name].alone_s / 60,
+            ]
+        )
+    return rows
+
+
+def list_confidence(measured: Mapping[str, Confidence]) -> list[list[Any]]:
+    """Each model's temperature and what it does, in the order of `words.CONFIDENCE_COLUMNS`."""
+    return [
+        [
+            LABELS[name],
+            confidence.temperature,
+            100 * confidence.trained.right,
+            100 * confidence.trained.stated,
+            100 * confidence.shown.stated,
+            100 * confidence.trained.error,
+            100 * confidence.shown.error,
+        ]
+        for name, confidence in measured.items()
+    ]
