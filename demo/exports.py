@@ -80,7 +80,7 @@ class Exports:
             query: `first` and `second`, a pair of models; or `job`, its id and key.
 
         Raises:
-            NoSuchFile: there is none of that name, of these models, or of a job that this key opens.
+            NoSuchFile: there is none of that name, of these models, or of a job that the key opens.
         """
         maker = self._makers.get(name)
         if maker is None:
@@ -180,7 +180,7 @@ class Exports:
         svg = plots.plot_difference(self._shares(first), self._shares(second))
         return plots.stand_alone(svg)
 
-    @functools.lru_cache(maxsize=16)  # noqa: B019: there is one of these an app
+    @functools.lru_cache(maxsize=16)  # noqa: B019 (one of these an app)
     def _draw(self, name: str) -> bytes:
         """A figure of the report's."""
         from trainer.report import plots as report

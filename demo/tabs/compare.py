@@ -181,9 +181,9 @@ class CompareTab:
             if example.path.stem == name:
                 return self._show_example(example)
         row = name.removeprefix(TEST_IMAGE)
-        if name != row and row.isdecimal() and len(row) < 6:
-            if self._gallery.find_image(int(row)) is not None:
-                return self._show_row(int(row))
+        known = name != row and row.isdecimal() and len(row) < 6
+        if known and self._gallery.find_image(int(row)) is not None:
+            return self._show_row(int(row))
         return {self.link: {}}
 
     def _show_row(self, row: int) -> Shown:

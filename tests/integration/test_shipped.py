@@ -11,6 +11,7 @@ from torchvision import transforms
 from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.data import Dataset, load_sample_rows
+from trainer.mistakes import FACTS_FILE, IMAGES_FILE, MOST_BYTES, MistakesFacts, load_mistakes
 from trainer.recipe import RECIPE_NAMES
 from trainer.reference import load_reference, reference_accuracy
 from trainer.seeds import RUNS_FILE
@@ -28,8 +29,21 @@ def test_shipped_set_is_complete_and_small() -> None:
         for name in RECIPE_NAMES
         for suffix in (".safetensors", ".json", ".predictions.safetensors")
     }
-    assert names - {RUNS_FILE} == expected | {"events.jsonl"}
+    assert names - {RUNS_FILE} == expected | {"events.jsonl", IMAGES_FILE, FACTS_FILE}
     assert sum(path.stat().st_size for path in CHECKPOINTS.iterdir()) < 100e6
+
+
+def test_shipped_mistakes_are_those_of_the_shipped_models(sample: Dataset) -> None:
+    """After new checkpoints: python -m trainer mistakes --data DIR"""
+    records = {name: checkpoint.load_record(CHECKPOINTS, name) for name in RECIPE_NAMES}
+    facts = MistakesFacts.model_validate_json((CHECKPOINTS / FACTS_FILE).read_bytes())
+    assert facts.weights_sha256 == {name: one.weights_sha256 for name, one in records.items()}
+    assert (CHECKPOINTS / IMAGES_FILE).stat().st_size <= MOST_BYTES
+    kept = load_mistakes(CHECKPOINTS, records["sgd_full"].data.digest)
+    assert kept is not None
+    labels = checkpoint.load_predictions(CHECKPOINTS, records["sgd_full"]).labels
+    assert torch.equal(kept.split.labels, labels[kept.rows])
+    assert not torch.isin(kept.rows, load_sample_rows()).any()
 
 
 def test_full_test_split_is_measured_and_beats_the_reference(

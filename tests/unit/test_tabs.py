@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import html
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, create_id
 from demo.models import Models
+from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
-from demo.tabs.accuracy.confidence import list_confidence
-from demo.tabs.accuracy.tab import list_figures
+from demo.tabs.accuracy.images import A_PAGE
 from demo.tabs.compare import CompareTab
 from demo.tabs.shared import Shared
 from demo.words import compare as words
@@ -202,61 +203,193 @@ def store_done(shared: Shared, start: str) -> None:
         jobs._store.update(job_id, state=DONE)
 
 
+def held(accuracy: AccuracyTab, **chosen: Any) -> dict[Any, Any]:
+    """What a page that shows nothing yet holds, with this much of the view chosen."""
+    view = accuracy.first_view.changed(accuracy._names, **chosen)
+    controls = {one: getattr(view, name) for name, one in accuracy._controls.items()}
+    return {**controls, accuracy.link: view.to_link(accuracy.first_view), accuracy.sent: {}}
+
+
+def after(values: dict[Any, Any], shown: dict[Any, Any]) -> dict[Any, Any]:
+    """What the page holds once an answer has come."""
+    return {key: shown.get(key, value) for key, value in values.items()}
+
+
+def numbers(images: str) -> list[int]:
+    return [int(row) for row in re.findall(r">no\. (\d+)<", images)]
+
+
 def test_cell_shows_the_images_that_it_counts(accuracy: AccuracyTab) -> None:
     ship, truck = CLASSES.index("ship"), CLASSES.index("truck")
-    assert accuracy.on_cell(chosen(f"{ship},{truck}")) == {
-        accuracy.true: ship,
-        accuracy.said: truck,
-    }
-    shown = accuracy.on_matrix("sgd_full", "count", ship, truck)
+    values = held(accuracy, counting="count")
+    shown = accuracy.on_cell(values, chosen(f"{ship},{truck}"))
+    assert (shown[accuracy.true], shown[accuracy.said]) == (ship, truck)
     counts = accuracy._confusion["sgd_full"]
     count = int(counts[ship, truck])
     assert f"{count} test images" in shown[accuracy.images]
     assert "a ship taken for a truck" in shown[accuracy.images]
     assert shown[accuracy.matrix].count("<button") == 100
     assert shown[accuracy.matrix].count('aria-pressed="true"') == 1
+    assert shown[accuracy.matrix].count('tabindex="0"') == 1
     assert f"predicted truck: {count} images" in shown[accuracy.matrix]
+    labels, said = accuracy.answers.labels, accuracy.answers.predicted["sgd_full"]
+    rows = numbers(shown[accuracy.images])
+    assert rows
+    assert {(int(labels[row]), int(said[row])) for row in rows} == {(ship, truck)}
 
 
-@pytest.mark.parametrize("choice", ["", "3", "3,x", "3,10", "1,2,3"])
+def test_every_cell_with_errors_has_images_without_the_data_set(
+    accuracy: AccuracyTab, shared: Shared
+) -> None:
+    for name in accuracy._names:
+        for true, said in itertools.permutations(range(10), 2):
+            rows = accuracy.answers.in_cell(name, true, said)
+            assert not len(rows) or len(shared.gallery.at_hand(rows)), (name, true, said)
+
+
+def test_small_matrix_chooses_the_model_too(accuracy: AccuracyTab) -> None:
+    shown = accuracy.on_cell(held(accuracy), chosen("adam_frozen,3,5"))
+    assert shown[accuracy.model] == "adam_frozen"
+    assert "Adam, last layer: a cat taken for a dog" in html.unescape(shown[accuracy.images])
+
+
+@pytest.mark.parametrize("choice", ["", "3", "3,x", "3,10", "1,2,3", "sgd_full,3", "nobody,3,5"])
 def test_cells_that_are_not_there_are_refused(accuracy: AccuracyTab, choice: str) -> None:
     with pytest.raises(gr.Error, match="Choose a class"):
-        accuracy.on_cell(chosen(choice))
+        accuracy.on_cell(held(accuracy), chosen(choice))
 
 
 def test_shares_of_a_class_are_those_of_its_images(accuracy: AccuracyTab) -> None:
-    shown = accuracy.on_matrix("adam_frozen", "percent", 3, 5)[accuracy.matrix]
+    values = held(accuracy, model="adam_frozen", true=3, said=5)
+    shown = accuracy.on_open(values)[accuracy.matrix]
     counts = accuracy._confusion["adam_frozen"]
     (cell,) = re.findall(r'data-choice="3,5".*?>([\d.]+)</button>', shown)
     assert cell == f"{100 * counts[3, 5] / counts[3].sum():.1f}"
 
 
 def test_two_models_are_told_apart_as_the_table_counts(accuracy: AccuracyTab) -> None:
-    shown = accuracy.on_pair("sgd_full", "adam_frozen")
-    (right, alone), (other, wrong) = (row[1:] for row in shown[accuracy.overlap]["data"])
-    assert right + alone + other + wrong == 10_000
-    overlap, evidence = accuracy._models.compare("sgd_full", "adam_frozen")
-    assert (alone, other) == (overlap.only_first, overlap.only_second)
-    said = describe_evidence("sgd_full", "adam_frozen", evidence)
-    assert shown[accuracy.verdict] == said
+    pair, pairs = accuracy.pair, ("sgd_full", "adam_frozen")
+    shown = accuracy.on_control(held(accuracy, first=pairs[0], second=pairs[1]))
+    parts = dict(re.findall(r'data-choice="(\w+)".*?>([\d,]+)</button>', shown[pair.overlap]))
+    counts = {part: int(images.replace(",", "")) for part, images in parts.items()}
+    assert sum(counts.values()) == 10_000
+    overlap, evidence = accuracy._models.compare(*pairs)
+    assert (counts["first"], counts["second"]) == (overlap.only_first, overlap.only_second)
+    said = describe_evidence(*pairs, evidence)
+    assert shown[pair.verdict] == said
     assert re.match(r"SGD \(all layers\) (is really better|beats)", said)
-    assert "<svg" in shown[accuracy.difference]
-    same = accuracy.on_pair("sgd_full", "sgd_full")
-    assert "the very same images" in same[accuracy.verdict]
+    assert shown[pair.difference].count("<button") == 100
+    same = accuracy.on_control(held(accuracy, first="sgd_full", second="sgd_full"))
+    assert "the very same images" in same[pair.verdict]
 
 
-def test_opening_draws_everything(accuracy: AccuracyTab) -> None:
-    shown = accuracy.on_open("sgd_full", "percent", 3, 5, "sgd_full", "adam_full", "adam_full")
-    assert shown[accuracy.overview].count("<svg") == 4
-    assert "Adam (all layers) alone is right on" in shown[accuracy.alone]
-    for figure, curve in accuracy.curves.items():
+@pytest.mark.parametrize("part", ["both", "first", "second", "neither"])
+def test_part_of_a_pair_shows_its_images(accuracy: AccuracyTab, part: str) -> None:
+    pair = ("sgd_full", "adam_frozen")
+    shown = accuracy.on_pair(held(accuracy, first=pair[0], second=pair[1]), chosen(part))
+    labels, said = accuracy.answers.labels, accuracy.answers.predicted
+    expected = (part in ("both", "first"), part in ("both", "second"))
+    rows = numbers(shown[accuracy.pair.images])
+    assert rows
+    for row in rows:
+        assert expected == tuple(
+            said[name][row] == labels[row] for name in ("sgd_full", "adam_frozen")
+        )
+
+
+def test_difference_cell_shows_what_one_of_two_says(accuracy: AccuracyTab) -> None:
+    values = held(accuracy, first="sgd_full", second="adam_frozen")
+    shown = accuracy.on_pair(values, chosen("3,5"))
+    said = accuracy.answers.predicted
+    rows = numbers(shown[accuracy.pair.images])
+    assert rows
+    for row in rows:
+        assert accuracy.answers.labels[row] == 3
+        assert (said["sgd_full"][row] == 5) != (said["adam_frozen"][row] == 5)
+    assert shown[accuracy.pair.difference].count('aria-pressed="true"') == 1
+
+
+def test_what_one_alone_gets_right_is_shown(accuracy: AccuracyTab) -> None:
+    shown = accuracy.on_pair(held(accuracy), chosen("alone-adam_full"))
+    labels, predicted = accuracy.answers.labels, accuracy.answers.predicted
+    rows = numbers(shown[accuracy.pair.images])
+    assert rows
+    for row in rows:
+        right = [name for name, classes in predicted.items() if classes[row] == labels[row]]
+        assert right == ["adam_full"]
+
+
+def test_images_are_sorted_and_paged(accuracy: AccuracyTab) -> None:
+    values = held(accuracy, true=3, said=3)
+    first = accuracy.on_open(values)[accuracy.images]
+    sure = accuracy.answers.confidence["sgd_full"]
+    rows = numbers(first)
+    assert len(rows) == A_PAGE
+    assert [float(sure[row]) for row in rows] == sorted(float(sure[row]) for row in rows)[::-1]
+    answer = accuracy.on_images(values, chosen("page:2"))
+    second = numbers(answer[accuracy.images])
+    assert second
+    assert not set(second) & set(rows)
+    assert float(sure[second[0]]) <= float(sure[rows[-1]])
+    disputed = accuracy.on_images(after(values, answer), chosen("order:disputed"))
+    assert disputed[accuracy.link]["order"] == "disputed"
+    assert "page" not in disputed[accuracy.link]
+    assert numbers(disputed[accuracy.images]) != rows
+
+
+def test_page_that_shows_all_is_sent_nothing_again(accuracy: AccuracyTab) -> None:
+    values = held(accuracy)
+    shown = accuracy.on_open(values)
+    assert shown[accuracy.overview].count('role="grid"') == 4
+    for figure, curve in accuracy.figures.curves.items():
         epochs = [len(record.history) for record in accuracy._records.values()]
         assert len(shown[curve]) == sum(epochs), figure
     assert not [component for component, value in shown.items() if value is None]
+    holds = after(values, shown)
+    assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link}
+    moved = accuracy.on_cell(holds, chosen("0,8"))
+    assert set(moved) == {
+        accuracy.sent, accuracy.link, accuracy.true, accuracy.said, accuracy.matrix,
+        accuracy.images,
+    }  # fmt: skip
+
+
+def test_link_opens_what_was_on_screen(accuracy: AccuracyTab, shared: Shared) -> None:
+    values = held(accuracy)
+    shown = accuracy.on_cell(values, chosen("adam_frozen,3,5"))
+    shown |= accuracy.on_pair(after(values, shown), chosen("8,9"))
+    link = shown[accuracy.link]
+    assert link["predicted"] == "dog"
+    assert link["images"] == "ship.truck"
+    request = gr.Request(query_params=link)
+    opened = accuracy.on_load(held(accuracy), request)
+    assert opened[accuracy.link] == link
+    assert opened[accuracy.model] == "adam_frozen"
+    assert opened[shared.tabs]["selected"] == "Accuracy"
+    nonsense = {"tab": "accuracy", "model": "x", "true": "cow", "page": "-1", "images": "a.b.c"}
+    opened = accuracy.on_load(held(accuracy), gr.Request(query_params=nonsense))
+    assert opened[accuracy.link] == {"tab": "accuracy"}
+    elsewhere = accuracy.on_load(held(accuracy), gr.Request(query_params={"tab": "about"}))
+    assert elsewhere == {accuracy.link: {}}
+
+
+def test_picture_is_named_in_the_link(compare: CompareTab, shared: Shared) -> None:
+    named = compare.on_example(chosen("0"))[compare.link]
+    assert named == {"picture": "airplane-test"}
+    again = compare.on_load(gr.Request(query_params=named))
+    assert again[compare.picture].endswith("airplane-test.png")
+    row = compare.on_disagree()[compare.link]
+    image = np.asarray(compare.on_load(gr.Request(query_params=row))[compare.picture])
+    known = shared.gallery.image(int(row["picture"].removeprefix("test-")))
+    assert np.array_equal(image, known.transpose(1, 2, 0))
+    for unknown in ("test-99999", "test-", "../cat-test", ""):
+        shown = compare.on_load(gr.Request(query_params={"picture": unknown}))
+        assert shown == {compare.link: {}}
 
 
 def test_diagrams_tell_each_model_s_confidence_in_words_too(accuracy: AccuracyTab) -> None:
-    (shown,) = accuracy.confidence.on_open().values()
+    (part,) = accuracy.confidence.list_parts()
+    shown = part.build()
     assert shown.count("<svg") == shown.count('role="img"') == len(LABELS)
     for name, label in LABELS.items():
         figures = accuracy._records[name].test

@@ -78,9 +78,10 @@ def test_paired_test_in_words_follows_the_figures(alone: tuple[int, int], said: 
 
 
 def test_shown_counts_are_told_apart() -> None:
-    assert accuracy.describe_shown(0, 0, 0) == "No test image is here."
-    assert accuracy.describe_shown(1, 1, 1) == "1 test image, shown here."
-    assert accuracy.describe_shown(134, 7, 7) == "134 test images; 7 of them at hand, 7 shown."
+    assert accuracy.describe_shown(0, 0, 1, 1) == "No test image is here."
+    assert accuracy.describe_shown(1, 1, 1, 1) == "1 test image."
+    assert accuracy.describe_shown(134, 7, 1, 1) == "134 test images, 7 of them at hand."
+    assert accuracy.describe_shown(134, 134, 2, 6) == "134 test images. Page 2 of 6."
 
 
 def test_about_names_what_the_recipes_differ_in(records: dict[str, Record]) -> None:

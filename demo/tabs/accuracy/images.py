@@ -98,7 +98,7 @@ class ImagePages:
             ],
         }
 
-    @functools.lru_cache(maxsize=2048)  # noqa: B019: there is one of these an app
+    @functools.lru_cache(maxsize=2048)  # noqa: B019 (one of these an app)
     def _embed(self, row: int) -> str:
         return embed(encode_pixels(self._gallery.image(row)))
 
