@@ -32,7 +32,8 @@ choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)
 
 screenshots: .venv/ready
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare"
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe"
+	cp docs/images/compare.png demo/card.png
 
 # What a Space does: requirements.txt alone, in a fresh environment, then app.py.
 space:

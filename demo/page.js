@@ -29,6 +29,12 @@
   const named = (link) => link.tab ?? (link.lesson ? 'lessons' : link.job ? 'fine-tune' : 'compare');
   let tab = named(given);
   const links = { [tab]: given };
+  /* Gradio opens the first tab before a link's own: until that comes, or the visitor does something,
+     the address stays as it was given. */
+  let awaited = tab;
+  for (const kind of ['pointerdown', 'keydown']) {
+    document.addEventListener(kind, () => { awaited = null; }, { capture: true });
+  }
 
   const write = () => {
     const theirs = [...new URLSearchParams(location.search)].filter((one) => !isOurs(one));
@@ -47,6 +53,8 @@
       if (name === tab) write();
     },
     open(name) {
+      if (awaited !== null && name !== awaited) return;
+      awaited = null;
       tab = name;
       write();
     },

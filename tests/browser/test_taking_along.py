@@ -8,20 +8,55 @@ from collections.abc import Callable, Iterator
 
 import pandas
 import pytest
+import torch
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
+from demo.gallery import Gallery
 from demo.words.common import LABELS
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
 from tests.browser.conftest import DESKTOP, PHONE, screenshot
+from tests.conftest import CHECKPOINTS
+from tests.dataset_hub import running_dataset_hub
+from trainer.checkpoint import load_predictions, load_record
+from trainer.shards import HUB_DATASET, encode_image, encode_shard
 
 OpenLink = Callable[..., Page]
 TABS = ("Compare", "Accuracy", "Fine-tune", "About")
 
 
+def make_test_file() -> bytes:
+    """The Hub's file of test images, but with one grey image for all that a clone does not hold."""
+    record = load_record(CHECKPOINTS, "sgd_full")
+    labels = load_predictions(CHECKPOINTS, record).labels
+    gallery = Gallery(record.data.digest, len(labels), CHECKPOINTS)
+    grey = encode_image(torch.full((3, 32, 32), 128, dtype=torch.uint8))
+    contents = [grey] * len(labels)
+    for row, image in zip(gallery.rows.tolist(), gallery.split.images, strict=True):
+        written = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(written, "PNG")
+        contents[row] = written.getvalue()
+    return encode_shard(contents, labels, torch.arange(len(labels)), "test")
+
+
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+def hub() -> Iterator[str]:
+    """Where the app finds the Hub."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("QUARTET_DATA", raising=False)
+        files = {"plain_text/test-00000-of-00001.parquet": make_test_file()}
+    with running_dataset_hub(HUB_DATASET, files) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, hub: str) -> Iterator[RunningApp]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub)
+        patch.setenv("HF_HUB_OFFLINE", "0")
+        patch.setenv("HF_HUB_DISABLE_XET", "1")
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
         patch.setenv("QUARTET_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("QUARTET_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("QUARTET_DATA", raising=False)
@@ -223,3 +258,15 @@ def test_axe_finds_nothing_serious(open_link: OpenLink, theme: str, viewport: Vi
         )
         assert width <= inner, name
     assert not found
+
+
+def test_button_fetches_all_test_images(open_link: OpenLink) -> None:
+    """Last: all images are then at hand."""
+    page = open_link("tab=accuracy&true=cat&predicted=cat")
+    images = page.locator("#cell-images")
+    expect(images).to_contain_text("of them at hand")
+    page.get_by_role("button", name="Fetch all test images").click()
+    expect(page.locator("#fetched")).to_contain_text("All test images are here.")
+    expect(images).not_to_contain_text("at hand")
+    expect(page.get_by_role("button", name="Fetch all test images")).to_be_hidden()
+    expect(images.locator("figure")).to_have_count(24)
