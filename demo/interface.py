@@ -169,9 +169,8 @@ def _open_jobs(home: Path, checkpoints: Path) -> Jobs:
 
 def launch_options() -> dict[str, Any]:
     """What `launch` needs beyond the app: looks, limits, and nothing open that need not be."""
-    system = ["system-ui", "sans-serif"]
     return {
-        "theme": gr.themes.Default(font=system, font_mono=["ui-monospace", "monospace"]),
+        "theme": _create_theme(),
         "css": STYLE.read_text(),
         "allowed_paths": [str(EXAMPLES_DIR)],
         "max_file_size": MAX_BYTES,
@@ -189,6 +188,26 @@ def launch_options() -> dict[str, Any]:
         },
         "mcp_server": importlib.util.find_spec("mcp") is not None,
     }
+
+
+def _create_theme() -> gr.themes.Base:
+    """Gradio's own, with the system's letters, and contrasts of 4.5:1 at least where its are lower:
+    hints, the footer, and the words on Start."""
+    theme = gr.themes.Default(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
+    primary = {
+        f"button_primary_background_fill{suffix}": colour
+        for suffix, colour in (
+            ("", "*primary_700"), ("_hover", "*primary_800"),
+            ("_dark", "*primary_700"), ("_hover_dark", "*primary_800"),
+        )
+    }  # fmt: skip
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        block_info_text_color="*neutral_600",
+        **primary,
+    )
 
 
 def _names_address(value: Any) -> bool:

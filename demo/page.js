@@ -22,6 +22,19 @@
     next.focus();
   });
 
+  /* What Gradio leaves out: an empty plot has a name but no role, and code that scrolls sideways
+     cannot be scrolled by keyboard. */
+  const mend = () => {
+    for (const plot of document.querySelectorAll('.empty[aria-label]:not([role])')) {
+      plot.setAttribute('role', 'img');
+    }
+    for (const code of document.querySelectorAll('pre:not([tabindex])')) code.tabIndex = 0;
+  };
+  let mending = 0;
+  new MutationObserver(() => {
+    mending ||= requestAnimationFrame(() => { mending = 0; mend(); });
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   /* A link: the tab on screen, and what that tab says of itself. Gradio's own parameters begin with
      two underscores, and stay. */
   const isOurs = ([name]) => !name.startsWith('__');

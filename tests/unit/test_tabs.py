@@ -365,7 +365,8 @@ def test_link_opens_what_was_on_screen(accuracy: AccuracyTab, shared: Shared) ->
     opened = accuracy.on_load(held(accuracy), request)
     assert opened[accuracy.link] == link
     assert opened[accuracy.model] == "adam_frozen"
-    assert opened[shared.tabs]["selected"] == "Accuracy"
+    assert "a cat taken for a dog" in opened[accuracy.images]
+    assert opened[shared.tabs].selected == "Accuracy"
     nonsense = {"tab": "accuracy", "model": "x", "true": "cow", "page": "-1", "images": "a.b.c"}
     opened = accuracy.on_load(held(accuracy), gr.Request(query_params=nonsense))
     assert opened[accuracy.link] == {"tab": "accuracy"}

@@ -55,11 +55,14 @@ class View:
         return replace(self, **good)
 
     def to_link(self, default: "View") -> Link:
-        """What differs from the default, in words."""
+        """What differs from the default, in words; and where anything does, all that the default
+        takes from the models, which may be others tomorrow."""
+        if self == default:
+            return {}
         return {
             word: _write(name, getattr(self, name))
             for word, name in _WORDS.items()
-            if getattr(self, name) != getattr(default, name)
+            if name in _OF_MODELS or getattr(self, name) != getattr(default, name)
         }
 
     def from_link(self, link: Mapping[str, str], names: Sequence[str]) -> "View":
@@ -83,6 +86,8 @@ _WORDS = {
     "images": "chosen", "pair-order": "pair_order", "pair-page": "pair_page",
 }  # fmt: skip
 """Word of a link to field."""
+_OF_MODELS = ("model", "true", "said", "first", "second")
+"""Fields whose default depends on the models."""
 
 
 def _write(name: str, value: Any) -> str:
