@@ -65,11 +65,12 @@ class _Rewriting:
     """Holds a page back until it is whole, and sends it with our card."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self._send, self._start, self._body = send, {}, b""  # type: ignore[var-annotated]
+        self._send, self._body = send, b""
+        self._start: Message = {}
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"x-forwarded-host") or headers.get(b"host", "")
-        scheme = headers.get(b"x-forwarded-proto", scope.get("scheme", "http")).split(",")[0]
-        self._origin = f"{scheme}://{host}"
+        scheme = headers.get(b"x-forwarded-proto") or str(scope.get("scheme", "http"))
+        self._origin = f"{scheme.split(',')[0]}://{host}"
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

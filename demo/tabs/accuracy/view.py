@@ -92,7 +92,7 @@ _OF_MODELS = ("model", "true", "said", "first", "second")
 
 def _write(name: str, value: Any) -> str:
     if name in ("true", "said"):
-        return CLASSES[value]
+        return str(CLASSES[value])
     cell = read_cell(str(value)) if name == "chosen" else None
     return ".".join(CLASSES[label] for label in cell) if cell else str(value)
 
