@@ -160,11 +160,9 @@ class Gallery:
             labels = torch.cat([labels, mistakes.split.labels])
             rows = torch.cat([rows, mistakes.rows])
         # A set's files may hold what the sample holds too.
-        rows, first = np.unique(rows.numpy(), return_index=True)
-        return Held(
-            Split(images[torch.from_numpy(first)], labels[torch.from_numpy(first)]),
-            torch.from_numpy(rows),
-        )
+        ascending, first = np.unique(rows.numpy(), return_index=True)
+        once = torch.from_numpy(first)
+        return Held(Split(images[once], labels[once]), torch.from_numpy(ascending))
 
     def _known_images(self) -> Iterator[tuple[np.ndarray, int]]:
         yield from zip(self.split.images.numpy(), self.split.labels.tolist(), strict=True)

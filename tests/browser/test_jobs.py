@@ -1,5 +1,6 @@
 """Fine-tuning from the browser: start, leave, come back, stop, and what others see."""
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Iterator
@@ -103,6 +104,16 @@ def test_start_watch_and_compare(watcher: Page, app: RunningApp, home: Path) -> 
         page.locator("#download-card").click()
     assert "model-index" in card.value.path().read_text()
     screenshot(page, "finetune")
+    links = page.locator("#job-exports a")
+    expect(links).to_have_count(3)
+    for link in links.all():
+        app.client.get(f"/{link.get_attribute('href')}").raise_for_status()
+    page.wait_for_url(re.compile(r"tab=fine-tune&job=\w+\.\w+"))
+    assert page.context.browser is not None
+    with contextlib.closing(page.context.browser.new_context()) as elsewhere:
+        other = elsewhere.new_page()
+        other.goto(page.url)
+        expect(other.locator("#job-result")).to_contain_text("McNemar's exact test")
     # What was given to this visitor are copies: the folder of jobs itself is served to nobody.
     for path in home.rglob("*"):
         assert app.client.get(f"/gradio_api/file={path}").status_code == 403
