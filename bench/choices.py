@@ -16,12 +16,12 @@ from torch import Tensor
 from bench.photographs import Photographs, load_photographs
 from trainer import checkpoint
 from trainer.data import load_dataset, split_validation
+from trainer.device import is_bf16_fast
 from trainer.engine import Placement, Trainer
 from trainer.events import EpochFinished, Event
 from trainer.figures import stored_logits
 from trainer.model import load_backbone
 from trainer.recipe import PRESETS, RECIPE_NAMES, Recipe
-from trainer.resources import is_bf16_fast
 from trainer.stop import StopRequest
 
 RESULTS = Path("docs/choices.json")

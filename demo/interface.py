@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import BlocksConfig
 from gradio.exceptions import InvalidPathError
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
@@ -41,8 +42,22 @@ STYLE = Path(__file__).parent / "style.css"
 WAITING = 256
 """Requests in the queue before further ones are told that it is full."""
 SESSIONS_KEPT = 256
-"""Gradio holds a copy of every component's settings a session, and each call of the API is one; the
-app keeps nothing in them that a visitor could miss."""
+"""Each call of the API is a session, and so is each open page; the app keeps nothing in them that a
+visitor could miss."""
+
+
+class PageConfig(BlocksConfig):
+    """The page, of which Gradio gives each session a copy.
+
+    It also draws up every component's settings anew for each, at 6 ms a call of the API, growing
+    with the page. Only deep links use them, and the app has none: its sessions go without.
+    """
+
+    def __copy__(self) -> BlocksConfig:
+        session: BlocksConfig = super().__copy__()  # type: ignore[no-untyped-call]
+        # An empty one is what Gradio takes for "not shown".
+        session.config_for_block = lambda *_: {}  # type: ignore[method-assign]
+        return session
 
 
 class GuardedBlocks(gr.Blocks):
@@ -51,6 +66,10 @@ class GuardedBlocks(gr.Blocks):
     Gradio would fetch a file given as an address, from our machine, and names server paths when
     it refuses one.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.default_config = PageConfig(self)
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any

@@ -44,8 +44,16 @@ class Quartet:
     Models whose backbones are equal to the bit, as the two frozen ones' are, share one pass.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str] = RECIPE_NAMES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str] = RECIPE_NAMES,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         """Loads and verifies the named checkpoints; a missing or damaged one is left out.
+
+        Args:
+            precision: what the backbones compute in; the last layers compute in float32.
 
         Raises:
             CheckpointError: not one of them could be loaded.
@@ -54,6 +62,7 @@ class Quartet:
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, QuartetError] = {}
         """Recipe name to why its model is missing."""
+        self._precision = precision
         self._bodies: dict[str, _Body] = {}
         for name in names:
             try:
@@ -92,6 +101,7 @@ class Quartet:
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
-            self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
+            folded = FoldedBackbone(weights, image_px, self._precision)
+            self._bodies[key] = _Body(folded, image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head

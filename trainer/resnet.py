@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.convolution import Convolution
 from trainer.recipe import CLASSES
 
 HEAD_PREFIX = "fc."
@@ -46,13 +47,20 @@ class FoldedBackbone:
     """A ResNet-18 in evaluation mode without its last layer, every BatchNorm folded into the
     convolution before it, and taps that only meet padding left out (`model.trim_padding`)."""
 
-    def __init__(self, weights: dict[str, Tensor], image_px: int) -> None:
+    def __init__(
+        self,
+        weights: dict[str, Tensor],
+        image_px: int,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         """
         Args:
             weights: torchvision's state dict, any floating dtype; not kept.
             image_px: side of the inputs, in pixels.
+            precision: what the convolutions compute in.
         """
-        self._layers: dict[str, tuple[Tensor, Tensor, int, int]] = {}
+        self._precision = precision
+        self._layers: dict[str, Convolution] = {}
         side = image_px
         for layer in _convolutions():
             if layer.name == "layer1.0.conv1":
@@ -65,26 +73,26 @@ class FoldedBackbone:
                 live = slice(1, 1 + side)
                 kernel, padding = kernel[:, :, live, live], 0
             kernel = kernel.float() * scale[:, None, None, None]
-            kernel = kernel.contiguous(memory_format=torch.channels_last)
-            self._layers[layer.name] = (kernel, shift, layer.stride, padding)
-            if not layer.name.endswith("downsample.0"):
+            is_shortcut = layer.name.endswith("downsample.0")
+            given = side * layer.stride if is_shortcut else side
+            self._layers[layer.name] = Convolution(
+                kernel, shift, layer.stride, padding, given, precision
+            )
+            if not is_shortcut:
                 side = -(-side // layer.stride)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Features `(N, 512)` float32 of normalised `inputs (N, 3, image_px, image_px)`."""
-        maps = F.max_pool2d(self._apply("conv1", inputs).relu_(), 3, stride=2, padding=1)
+        inputs = inputs.to(self._precision, memory_format=torch.channels_last)
+        maps = F.max_pool2d(self._layers["conv1"](inputs), 3, stride=2, padding=1)
         for stage in range(1, len(_STAGES) + 1):
             for block in (f"layer{stage}.0", f"layer{stage}.1"):
                 shortcut = maps
                 if f"{block}.downsample.0" in self._layers:
-                    shortcut = self._apply(f"{block}.downsample.0", maps)
-                inner = self._apply(f"{block}.conv1", maps).relu_()
-                maps = (self._apply(f"{block}.conv2", inner) + shortcut).relu_()
-        return maps.mean(dim=(2, 3))
-
-    def _apply(self, name: str, maps: Tensor) -> Tensor:
-        kernel, shift, stride, padding = self._layers[name]
-        return F.conv2d(maps, kernel, shift, stride, padding)
+                    shortcut = self._layers[f"{block}.downsample.0"](maps, clip=False)
+                inner = self._layers[f"{block}.conv1"](maps)
+                maps = self._layers[f"{block}.conv2"](inner, add=shortcut)
+        return maps.float().mean(dim=(2, 3))
 
 
 @dataclass(frozen=True)
