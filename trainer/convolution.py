@@ -44,7 +44,7 @@ class Convolution:
         self._shift = shift.to(precision)
         self._laid_out = can_lay_out()
         if self._laid_out:
-            plain = kernel.to(precision).contiguous().to_mkldnn()
+            plain = kernel.to(precision).contiguous()
             expected = [1, kernel.shape[1], side, side]
             lay_out = torch.ops.mkldnn._reorder_convolution_weight
             self._kernel: Tensor = lay_out(plain, *self._geometry, expected)
