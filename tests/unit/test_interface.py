@@ -9,6 +9,10 @@ from demo.interface import GuardedBlocks
 
 
 def test_sessions_go_without_settings_and_answer_as_the_page_does() -> None:
+    asyncio.run(use_a_session())  # where no event loop runs Gradio makes one, and leaves it open
+
+
+async def use_a_session() -> None:
     with GuardedBlocks() as page:
         box, count = gr.Textbox("first"), gr.State(1)
         gr.on(
@@ -22,7 +26,7 @@ def test_sessions_go_without_settings_and_answer_as_the_page_does() -> None:
     assert session.blocks_config.fns == page.fns
     (event,) = page.fns.values()
     for text, counted in (("second", 2), ("third", 3)):
-        answer = asyncio.run(page.process_api(event, [text, None], state=session))
+        answer = await page.process_api(event, [text, None], state=session)
         assert answer["data"][0]["value"] == text.upper()
         assert answer["data"][0]["lines"] == 3
         assert session[count._id] == counted
