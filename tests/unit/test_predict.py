@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from demo.models import OwnModel
+from demo.models import OwnModel, choose_precision
 from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.calibration import temper
@@ -119,11 +119,14 @@ def test_command_line_and_app_state_the_divided_probabilities(
     run = run_here("predict", picture, "--checkpoints", tempered, "--json")
     (told,) = json.loads(run.stdout).values()
     pixels = shared_decoder().decode(picture.read_bytes())
-    all_logits = quartet.classify(torch.from_numpy(pixels)[None]).logits
+    pictures = torch.from_numpy(pixels)[None]
+    told_of = quartet.classify(pictures).logits
+    shown_of = Quartet(CHECKPOINTS, precision=choose_precision()).classify(pictures).logits
     for name in ("sgd_full", "adam_frozen"):
-        logits = all_logits[name]
-        expected = temper(logits, TEMPERATURES[name])[0].tolist()
+        expected = temper(told_of[name], TEMPERATURES[name])[0].tolist()
         assert list(told[name].values()) == pytest.approx(expected)
+        logits = shown_of[name]
+        expected = temper(logits, TEMPERATURES[name])[0].tolist()
         answer = OwnModel(tempered, name).classify(pixels)
         assert list(answer["probabilities"].values()) == pytest.approx(expected)
         assert answer["answer"] == CLASSES[int(logits.argmax())]
