@@ -18,7 +18,7 @@ from trainer import checkpoint
 from trainer.data import load_dataset, split_validation
 from trainer.engine import Placement, Trainer
 from trainer.events import EpochFinished, Event
-from trainer.figures import stored_logits
+from trainer.figures import stored_outputs
 from trainer.model import load_backbone
 from trainer.recipe import PRESETS, RECIPE_NAMES, Recipe
 from trainer.resources import is_bf16_fast
@@ -122,13 +122,13 @@ def measure_photographs(
     for key, images in (
         ("photographs_accuracy", photographs.images), ("sharp_accuracy", photographs.sharp)
     ):  # fmt: skip
-        logits = stored_logits(
+        logits = stored_outputs(
             weights,
             images[familiar],
             recipe.image_px,
             torch.device("cpu"),
             keep=recipe.frozen,
-        )
+        ).logits
         accuracy[key] = (logits.argmax(dim=1) == labels).double().mean().item()
     return accuracy
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from trainer import checkpoint
 from trainer.calibration import fit_temperature, measure_reliability
 from trainer.data import Dataset, load_dataset, split_validation
-from trainer.figures import stored_logits
+from trainer.figures import stored_outputs
 from trainer.recipe import RECIPE_NAMES
 
 RESULTS = Path("docs/confidence.json")
@@ -39,13 +39,13 @@ def main() -> None:
 def _measure(folder: Path, name: str, data: Dataset) -> dict[str, Any]:
     loaded = checkpoint.load_checkpoint(folder, name)
     _, validation = split_validation(data)
-    logits = stored_logits(
+    logits = stored_outputs(
         loaded.weights,
         validation.images,
         loaded.record.recipe.image_px,
         torch.device("cpu"),
         keep=True,
-    )
+    ).logits
     temperature = fit_temperature(logits, validation.labels)
     predictions = checkpoint.load_predictions(folder, loaded.record)
     # Logits but for a constant an image, which softmax does not see.

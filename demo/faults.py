@@ -18,7 +18,10 @@ SENTENCES = {
     "checkpoint_changed": "The model's file is damaged: it is not what was saved.",
     "checkpoint_not_finite": "The model's file is damaged: it holds values that are no numbers.",
     **dict.fromkeys(
-        ("checkpoint_not_safetensors", "checkpoint_not_resnet", "checkpoint_wrong_tensor"),
+        (
+            "checkpoint_not_safetensors", "checkpoint_not_resnet", "checkpoint_wrong_tensor",
+            "detector_damaged",
+        ),
         "The model's file does not hold a model of this kind.",
     ),
     "record_damaged": "The model's record is damaged.",

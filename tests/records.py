@@ -62,7 +62,6 @@ def build_record(
         "history": history,
         "validation": build_figures(accuracies[-1]),
         "test": build_figures(accuracies[-1]),
-        "energy_threshold": -3.0,
         "precision": "fp32",
         "hardware": Hardware(device="cpu", cpu="a processor", cores=2, threads=1, memory_bytes=1),
         "versions": {"quartet": "0.1.0"},

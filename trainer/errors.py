@@ -22,6 +22,7 @@ SENTENCES = {
     "checkpoint_not_resnet": "{file} does not hold a torchvision ResNet-18's tensors.",
     "checkpoint_wrong_tensor": "{file} is damaged: {tensor} is {found}, not {expected}.",
     "checkpoint_not_finite": "{file} is damaged: {tensor} is not finite.",
+    "detector_damaged": "{file} does not hold a detector of foreign pictures.",
     "record_damaged": "{file} is damaged: it is not a record of ours ({reason}).",
     "record_format": "{file} is not a record of format {format}.",
     "checkpoints_missing": (

@@ -1,7 +1,7 @@
 """The four models side by side: `Quartet.classify`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.augment import normalise
-from trainer.checkpoint import Checkpoint, load_checkpoint
+from trainer.checkpoint import Checkpoint, load_checkpoint, load_familiarity
 from trainer.errors import CheckpointError, QuartetError
+from trainer.familiarity import ALLOWED_FALSE_ALARMS, Familiarity
 from trainer.files import hash_tensors
 from trainer.recipe import RECIPE_NAMES
 from trainer.record import Record
@@ -26,6 +27,9 @@ class Answers:
     """Recipe name to `(N, 10)` float32, for every loaded model."""
     seconds: dict[str, float]
     """Recipe name to the time of its pass over the whole batch, shared or not."""
+    familiar: Tensor | None
+    """`(N,)` bool, False for a picture that looks like none of the ten classes; None where no model
+    can tell."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,20 @@ class Quartet:
         self.faults: dict[str, QuartetError] = {}
         """Recipe name to why its model is missing."""
         self._bodies: dict[str, _Body] = {}
+        self._detectors: dict[str, Familiarity] = {}
         for name in names:
             try:
                 checkpoint = load_checkpoint(folder, name)
+                detector = load_familiarity(folder, checkpoint.record)
             except CheckpointError as error:
                 self.faults[name] = error
                 continue
             self._add(checkpoint)
             self.records[name] = checkpoint.record
+            if detector is not None:
+                self._detectors[name] = detector
+        self.decider = choose_decider(self.records)
+        """The model whose detector says whether a picture is of the ten classes."""
         if not self.records:
             fault = next(iter(self.faults.values()))
             raise CheckpointError("checkpoints_unusable", folder=folder, fault=fault)
@@ -71,8 +81,9 @@ class Quartet:
         """Classifies pictures.
 
         Args:
-            images: `(N, 3, 32, 32)` uint8, each from `picture.to_pixels`.
+            images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
         """
+        familiar: Tensor | None = None
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
         with torch.inference_mode():
@@ -80,11 +91,20 @@ class Quartet:
                 start = time.perf_counter()
                 features = body.backbone(normalise(images, body.image_px))
                 logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
+                if self.decider in body.heads:
+                    familiar = self._judge(self.decider, features, logits[self.decider])
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
         return Answers(
             {name: logits[name] for name in self.records},
             {name: seconds[name] for name in self.records},
+            familiar,
         )
+
+    def _judge(self, name: str, features: Tensor, logits: Tensor) -> Tensor:
+        """True `(N,)` where a model's detector finds nothing strange."""
+        facts = self.records[name].familiarity
+        assert facts is not None
+        return self._detectors[name].measure(features, logits) <= facts.threshold
 
     def _add(self, checkpoint: Checkpoint) -> None:
         """Adds a model, or only its last layer where another brought the same backbone."""
@@ -95,3 +115,28 @@ class Quartet:
             self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
+
+
+def choose_decider(records: Mapping[str, Record]) -> str | None:
+    """The model whose detector says whether a picture is of the ten classes, or None.
+
+    Of those measured on photographs, in the largest squares: the one with the fewest false alarms
+    beyond `ALLOWED_FALSE_ALARMS`, then the one that notices most. It must notice more than it
+    alarms falsely. Where none was measured, the first with a frozen backbone: its features were
+    learned on more than the ten classes. What a backbone trained on nothing else makes of
+    photographs nobody can tell without any.
+    """
+    detectors = {name: r.familiarity for name, r in records.items() if r.familiarity is not None}
+    figures = {name: facts.on_photographs() for name, facts in detectors.items()}
+    measured = {name: one for name, one in figures.items() if one is not None}
+    if not measured:
+        return next((name for name in detectors if records[name].recipe.frozen), None)
+    useful = [name for name, one in measured.items() if one.caught > one.false_alarms]
+    return min(
+        useful,
+        key=lambda name: (
+            max(measured[name].false_alarms, ALLOWED_FALSE_ALARMS),
+            -measured[name].caught,
+        ),
+        default=None,
+    )

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trainer.errors import CheckpointError, SettingError
 from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, ClassName, JobSettings, Recipe
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 """Version of the record's layout; raised when a reader of the old one would fail."""
+READABLE_FORMATS = (1, RECORD_FORMAT)
+"""1 had `energy_threshold`, which nothing reads any more, and no `familiarity`."""
 
 T = TypeVar("T")
 PerClass = Annotated[tuple[T, ...], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
@@ -101,6 +103,43 @@ class Figures(Part):
     """See `metrics.calibration_error`."""
 
 
+class OnPhotographs(Part):
+    """What a detector does on photographs that nothing was fitted to."""
+
+    side_px: int
+    """Of the squares that the model was handed, before they are resized to its input."""
+    familiar_count: int
+    """Photographs of the ten classes."""
+    foreign_count: int
+    """Photographs of other things."""
+    auroc: float
+    """See `familiarity.measure_auroc`."""
+    false_alarms: float
+    """Share of the familiar ones above the threshold."""
+    caught: float
+    """Share of the foreign ones above the threshold."""
+
+
+class FamiliarityFacts(Part):
+    """What is known of a model's detector of pictures of none of the ten classes."""
+
+    threshold: float
+    """The strangeness (`familiarity.Familiarity.measure`) above which a picture is said to be
+    foreign; by `familiarity.find_threshold` from the validation images."""
+    validation_false_alarms: float
+    """Share of the validation images above it."""
+    test_false_alarms: float
+    photographs: tuple[OnPhotographs, ...] = ()
+    """One a size of square; empty where none were at hand."""
+
+    def on_photographs(self, side_px: int | None = None) -> OnPhotographs | None:
+        """What it does on photographs in squares of about that side (default: the largest)."""
+        sides = self.photographs
+        if side_px is None:
+            return max(sides, key=lambda one: one.side_px, default=None)
+        return min(sides, key=lambda one: abs(one.side_px - side_px), default=None)
+
+
 class Hardware(Part):
     """The machine of a run."""
 
@@ -129,8 +168,9 @@ class Record(Part):
     history: tuple[Epoch, ...] = Field(min_length=1)
     validation: Figures
     test: Figures
-    energy_threshold: float
-    """See `metrics.energy_threshold`."""
+    familiarity: FamiliarityFacts | None = None
+    """Of the detector stored beside the weights; None in short runs, which have none, and in
+    records of earlier versions."""
     precision: str
     """Of the training steps: `fp32` or `bf16`. Figures are always measured in fp32."""
     processes: int = 1
@@ -144,6 +184,8 @@ class Record(Part):
     nothing was shared, and in records of earlier versions, whose first frozen run holds them."""
     weights_sha256: str = ""
     predictions_sha256: str = ""
+    familiarity_sha256: str = ""
+    """Empty where there is no detector."""
 
     @property
     def seconds(self) -> float:
@@ -152,7 +194,7 @@ class Record(Part):
 
     def as_json(self) -> str:
         """The file's text."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        values = self.model_dump(mode="json", exclude_none=True) | {"format": RECORD_FORMAT}
         return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -169,7 +211,7 @@ class Record(Part):
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise CheckpointError("record_damaged", file=source, reason="not JSON") from error
-        if not isinstance(values, dict) or values.get("format") != RECORD_FORMAT:
+        if not isinstance(values, dict) or values.get("format") not in READABLE_FORMATS:
             raise CheckpointError("record_format", file=source, format=RECORD_FORMAT)
         try:
             return cls(**values)

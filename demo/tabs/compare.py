@@ -37,7 +37,8 @@ from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS
 from trainer.picture import Crop
 from trainer.recipe import CLASSES
-from trainer.wording import percent
+from trainer.record import FamiliarityFacts
+from trainer.wording import describe_foreign, percent
 
 OWN_COLOUR = "#009e73"
 """Okabe and Ito's green, which none of the four has."""
@@ -200,7 +201,7 @@ class CompareTab:
         return render(
             "result.html",
             sentence=result["agreement"],
-            note=" ".join(list_notes(result, truth)),
+            note=" ".join(list_notes(result, truth, self._models.decider, pixels.shape[-1])),
             cards=cards,
             all_classes=words.ALL_TEN,
         )
@@ -234,14 +235,14 @@ def draw_message(message: str, error: bool = False) -> str:
     return render("message.html", message=message, role="alert" if error else "status")
 
 
-def list_notes(result: Classification, truth: int | None) -> list[str]:
+def list_notes(
+    result: Classification, truth: int | None, decider: FamiliarityFacts | None, side_px: int
+) -> list[str]:
     """What else is to say of a picture: its class where it is known, and whether it looks like
-    none of the ten."""
-    models = result["models"].values()
+    none of the ten to the `decider`, which saw a square of that side."""
     notes = [] if truth is None else [words.describe_truth(truth)]
-    if not result["familiar"]:
-        unfamiliar = sum(not answer["familiar"] for answer in models)
-        notes.append(words.describe_unfamiliar(unfamiliar, len(models)))
+    if decider is not None and result["familiar"] is False:
+        notes.append(describe_foreign(decider, side_px, known=truth is not None))
     return notes
 
 
@@ -262,7 +263,6 @@ def describe_card(
         "top": bars[:TOP_CLASSES],
         "rest": bars[TOP_CLASSES:],
         "time": words.describe_seconds(answer["seconds"]),
-        "doubt": "" if answer["familiar"] else words.UNSURE,
     }
 
 

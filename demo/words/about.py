@@ -7,10 +7,9 @@ from typing import Any
 from demo.jobs.limits import Limits
 from demo.words.common import LABELS
 from trainer.declared import describe_setting
-from trainer.metrics import ACCEPTED_FRACTION
 from trainer.recipe import Recipe
 from trainer.record import Record
-from trainer.wording import count, join, percent
+from trainer.wording import count, join
 
 RECIPES = "The recipes"
 MODEL = "model"
@@ -101,7 +100,7 @@ def _inline(name: str) -> str:
     return label if proper else label[0].lower() + label[1:]
 
 
-ABOUT = f"""\
+ABOUT = """\
 - **All layers**: every weight may change, so that every step runs through the whole network.
 - **Last layer**: the backbone stays as it was, BatchNorm's statistics included; only the map from
   its 512 features to ten classes is learned. Here the two optimizers share one backbone, so one
@@ -120,9 +119,9 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 ## Limits
 
 - The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
-- Where half of them or more find less evidence for any class than in
-  {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
-  2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
+- Where what a model makes of a picture lies far from what it makes of CIFAR-10's images (the
+  virtual logit of Wang et al., 2022), the screen says that it looks like none of the ten, and how
+  often that is right or wrong. Where no model can tell, it says nothing of it.
 - The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
   calibration error in the Accuracy tab.
 """

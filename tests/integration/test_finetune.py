@@ -15,7 +15,7 @@ from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.data import evaluated_rows, load_dataset, split_validation
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
-from trainer.figures import stored_logits
+from trainer.figures import stored_outputs
 from trainer.finetune import choose_images
 from trainer.recipe import CLASSES, JobSettings
 from trainer.resnet import is_head
@@ -162,7 +162,7 @@ def test_own_pictures_are_learned(run_here: Run, tmp_path: Path) -> None:
     assert record.origin.own_pictures.count == 2
     weights = checkpoint.load_checkpoint(tmp_path / "run", "finetuned").weights
     images = torch.stack([torch.full((32, 32), v, dtype=torch.uint8) for v in (255, 0, 255)])[None]
-    logits = stored_logits(weights, images, 32, torch.device("cpu"))
+    logits = stored_outputs(weights, images, 32, torch.device("cpu")).logits
     assert CLASSES[int(logits.argmax())] == "frog"
 
 

@@ -37,7 +37,7 @@ def evaluate(
     """
     from trainer import metrics
     from trainer.checkpoint import list_names, load_checkpoint
-    from trainer.figures import stored_logits
+    from trainer.figures import stored_outputs
 
     names = only or list_names(checkpoints)
     device, data = source.find_device(), source.load()
@@ -46,8 +46,8 @@ def evaluate(
         loaded = load_checkpoint(checkpoints, name)
         recorded = loaded.record.test
         image_px = loaded.record.recipe.image_px
-        logits = stored_logits(loaded.weights, data.test.images, image_px, device)
-        figures = metrics.measure(logits, data.test.labels)
+        outputs = stored_outputs(loaded.weights, data.test.images, image_px, device)
+        figures = metrics.measure(outputs.logits, data.test.labels)
         print(
             f"{name}: test accuracy {figures.accuracy:.2%}, loss {figures.loss:.4f} "
             f"on {len(data.test):,} images",
@@ -84,17 +84,20 @@ def predict(
     Args:
         crop: The largest centred square, or the whole picture on white.
         top: Classes shown.
-        as_json: All ten probabilities as JSON.
+        as_json: All ten probabilities as JSON, and whether the picture looks familiar.
     """
     import torch
 
     from trainer.decoding import shared_decoder
     from trainer.predict import Quartet
+    from trainer.wording import describe_foreign
 
     quartet = Quartet(checkpoints)
     for name, fault in quartet.faults.items():
         print(f"{name} is left out: {fault}", file=sys.stderr)
     results: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    decider = quartet.decider and quartet.records[quartet.decider].familiarity
     status = 0
     for path in images:
         try:
@@ -103,14 +106,22 @@ def predict(
             print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             status = 1
             continue
+        answers = quartet.classify(torch.from_numpy(pixels)[None])
         results[str(path)] = {
             name: dict(zip(CLASSES, logits[0].softmax(dim=0).tolist(), strict=True))
-            for name, logits in quartet.classify(torch.from_numpy(pixels)[None]).logits.items()
+            for name, logits in answers.logits.items()
         }
+        if decider and answers.familiar is not None and not answers.familiar[0]:
+            notes[str(path)] = describe_foreign(decider, pixels.shape[-1])
     if as_json:
+        if decider:
+            results = {
+                picture: models | {"familiar": picture not in notes}
+                for picture, models in results.items()
+            }
         print(json.dumps(results, indent=1))
     else:
-        _print_answers(results, top)
+        _print_answers(results, notes, top)
     return status
 
 
@@ -134,10 +145,14 @@ def report(
     return 0
 
 
-def _print_answers(results: dict[str, dict[str, dict[str, float]]], top: int) -> None:
+def _print_answers(
+    results: dict[str, dict[str, dict[str, float]]], notes: dict[str, str], top: int
+) -> None:
     for picture, models in results.items():
         print(picture)
         for name, probabilities in models.items():
             likeliest = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
             cells = "".join(f"{label:>12} {share:6.1%}" for label, share in likeliest)
             print(f"  {name:<12}{cells}")
+        if picture in notes:
+            print(f"  {notes[picture]}")
