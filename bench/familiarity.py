@@ -29,7 +29,6 @@ from trainer.familiarity import (
     measure_auroc,
 )
 from trainer.figures import Outputs, fit_stored, stored_outputs
-from trainer.files import lock_folder
 from trainer.predict import choose_decider
 from trainer.record import OnPhotographs, Record
 
@@ -77,12 +76,9 @@ def main() -> None:
     if photographs is None:
         raise SystemExit("name the folder of photographs in QUARTET_PHOTOS")
     data, folder = load_dataset(options.data), options.checkpoints
-    with lock_folder(folder, "bench.familiarity"):
-        models = {
-            name: _measure(folder, name, data, photographs)
-            for name in checkpoint.list_names(folder)
-        }
-    (folder / ".lock").unlink(missing_ok=True)
+    models = {
+        name: _measure(folder, name, data, photographs) for name in checkpoint.list_names(folder)
+    }
     PAGE.write_text("\n".join(_write_page(models, data, photographs)) + "\n")
 
 

@@ -47,9 +47,10 @@ def count(number: int, noun: str) -> str:
 
 def in_hundred(share: float) -> str:
     """A share 0..1 as a count: `66 in 100`, `fewer than 1 in 100`, `more than 99 in 100`."""
-    if share < 0.005:
+    hundredths = round(100 * share)
+    if hundredths < 1:
         return "fewer than 1 in 100"
-    return f"{round(100 * share)} in 100" if share <= 0.995 else "more than 99 in 100"
+    return f"{hundredths} in 100" if hundredths < 100 else "more than 99 in 100"
 
 
 def describe_foreign(facts: FamiliarityFacts, side_px: int, known: bool = False) -> str:

@@ -1,8 +1,18 @@
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
-from trainer.familiarity import fit_familiarity, measure_auroc
+from trainer.errors import CheckpointError
+from trainer.familiarity import (
+    ACCEPTED,
+    FITTED_IMAGES,
+    Familiarity,
+    draw_rows,
+    find_threshold,
+    fit_familiarity,
+    measure_auroc,
+)
 
 
 @pytest.fixture
@@ -57,3 +67,48 @@ def test_auroc_by_hand() -> None:
     assert measure_auroc(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])) == 1.0
     assert measure_auroc(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 3.0])) == (0.5 + 0.75) / 2
     assert measure_auroc(torch.tensor([1.0]), torch.tensor([1.0, 1.0])) == 0.5
+
+
+def test_a_detector_comes_back_as_stored(features: Tensor, head: tuple[Tensor, Tensor]) -> None:
+    detector = fit_familiarity(features, *head)
+    again = Familiarity.from_bytes(detector.to_bytes(), "x")
+    logits = features[:5] @ head[0].T
+    assert torch.equal(again.measure(features[:5], logits), detector.measure(features[:5], logits))
+    assert again.scale == detector.scale
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"origin": torch.zeros(511)},
+        {"directions": torch.zeros(512, 64)},
+        {"scale": torch.tensor(float("nan"), dtype=torch.float64)},
+        {"extra": torch.zeros(1)},
+    ],
+    ids=["shape", "dtype", "not finite", "name"],
+)
+def test_what_is_no_detector_is_named(
+    features: Tensor, head: tuple[Tensor, Tensor], changes: dict[str, Tensor]
+) -> None:
+    tensors = safetensors.torch.load(fit_familiarity(features, *head).to_bytes())
+    with pytest.raises(CheckpointError, match=r"x\.safetensors does not hold a detector"):
+        Familiarity.from_bytes(safetensors.torch.save(tensors | changes), "x.safetensors")
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        Familiarity.from_bytes(b"nothing of the kind", "x.safetensors")
+
+
+def test_the_stated_share_lies_below_the_threshold(generator: torch.Generator) -> None:
+    scores = torch.randn(5000, generator=generator)
+    share = (scores <= find_threshold(scores)).double().mean().item()
+    assert share == pytest.approx(ACCEPTED, abs=1e-3)
+
+
+def test_images_to_fit_to_are_of_the_whole_split() -> None:
+    """A folder's images come class by class: the first so many would be of few classes."""
+    rows = draw_rows(45_000)
+    assert len(rows.unique()) == FITTED_IMAGES
+    assert rows.tolist() == sorted(rows.tolist())
+    shares = torch.bincount(rows * 10 // 45_000, minlength=10) / FITTED_IMAGES
+    assert shares.min() > 0.08
+    assert draw_rows(300).tolist() == list(range(300))
+    assert torch.equal(rows, draw_rows(45_000))
