@@ -182,8 +182,8 @@ def _write_page(
 ) -> Iterator[str]:
     familiar = photographs.familiar
     sizes = [size for size, _ in _list_sizes(photographs)]
-    decider = choose_decider({name: model.record for name, model in models.items()})
-    stored = sum(len(model.detector.to_bytes()) for model in models.values())
+    training, _ = split_validation(data)
+    labels = training.labels[draw_rows(len(training))]
     yield from (
         "# Pictures of none of the ten classes",
         "",
@@ -200,8 +200,6 @@ def _write_page(
         "| detector | " + " | ".join(f"AUROC, {size} | noticed" for size in sizes) + " |",
         "| --- |" + " --- | --- |" * len(sizes),
     )
-    training, _ = split_validation(data)
-    labels = training.labels[draw_rows(len(training))]
     for title, scores in _list_detectors(models, labels):
         cells = []
         for size in sizes:
@@ -209,44 +207,53 @@ def _write_page(
             one = _describe(scores[size], familiar, threshold, 0)
             cells.append(f"{one.auroc:.1%} | {one.caught:.1%}")
         yield f"| {title} | {' | '.join(cells)} |"
+    stored = sum(len(model.detector.to_bytes()) for model in models.values())
+    slowest_s = max(_time_one(model) for model in models.values())
     yield from (
         "",
         f"The virtual logits of the {len(models)} models take {stored / 1e6:.2f} MB, and one "
-        f"{1e6 * max(_time_one(model) for model in models.values()):.0f} microseconds a picture.",
+        f"{1e6 * slowest_s:.0f} microseconds a picture.",
         "",
+    )
+    yield from _write_decision(models, familiar, sizes)
+
+
+def _write_decision(
+    models: dict[str, Measured], familiar: Tensor, sizes: list[str]
+) -> Iterator[str]:
+    columns = [f"{size}: false | noticed" for size in sizes]
+    yield from (
         "## Which model decides, and where the threshold lies",
         "",
         f"The threshold of a model's virtual logit is the score that {1 - ACCEPTED:.0%} of its "
         "validation images exceed. False alarms, and photographs of other things that are noticed:",
         "",
-        "| model | test images | "
-        + " | ".join(f"false, {size} | noticed" for size in sizes)
-        + " |",
+        f"| model | test images: false | {' | '.join(columns)} |",
         "| --- | --- |" + " --- | --- |" * len(sizes),
     )
     for name, model in models.items():
         facts = model.record.familiarity
         assert facts is not None
         cells = [f"{one.false_alarms:.1%} | {one.caught:.1%}" for one in facts.photographs]
-        row = " | ".join([f"`{name}`", f"{facts.test_false_alarms:.1%}", *cells])
-        yield f"| {row} |"
+        yield f"| `{name}` | {facts.test_false_alarms:.1%} | {' | '.join(cells)} |"
+    decider = choose_decider({name: model.record for name, model in models.items()})
     if decider is None:
         yield from ("", "None of them decides: none notices more than it alarms falsely.")
         return
     yield from (
         "",
         f"**`{decider}` decides**: of those measured, the fewest false alarms beyond "
-        f"{ALLOWED_FALSE_ALARMS:.0%} in the largest squares, then the most noticed. With other "
-        "thresholds it would have, false alarms first:",
+        f"{ALLOWED_FALSE_ALARMS:.0%} in the largest squares, then the most noticed. At other "
+        "thresholds it would do this:",
         "",
-        "| validation images above | " + " | ".join(sizes) + " |",
-        "| --- |" + " --- |" * len(sizes),
+        f"| validation images above | {' | '.join(columns)} |",
+        "| --- |" + " --- | --- |" * len(sizes),
     )
     scores = models[decider].score()
     for quantile in QUANTILES:
         threshold = scores["validation"].double().quantile(quantile).item()
         measured = [_describe(scores[size], familiar, threshold, 0) for size in sizes]
-        cells = [f"{one.false_alarms:.1%}, {one.caught:.1%}" for one in measured]
+        cells = [f"{one.false_alarms:.1%} | {one.caught:.1%}" for one in measured]
         yield f"| {1 - quantile:.0%} | {' | '.join(cells)} |"
 
 

@@ -7,12 +7,14 @@ from trainer.errors import CheckpointError
 from trainer.familiarity import (
     ACCEPTED,
     FITTED_IMAGES,
+    LEAST_IMAGES,
     Familiarity,
     draw_rows,
     find_threshold,
     fit_familiarity,
     measure_auroc,
 )
+from trainer.figures import Outputs, fit_stored
 
 
 @pytest.fixture
@@ -112,3 +114,19 @@ def test_images_to_fit_to_are_of_the_whole_split() -> None:
     assert shares.min() > 0.08
     assert draw_rows(300).tolist() == list(range(300))
     assert torch.equal(rows, draw_rows(45_000))
+
+
+def test_stored_weights_get_a_detector_and_its_shares(
+    features: Tensor, head: tuple[Tensor, Tensor]
+) -> None:
+    weights = {"fc.weight": head[0].half(), "fc.bias": head[1].half()}
+    validation, test = (Outputs(part, part @ head[0].T + head[1]) for part in features.split(1000))
+    fitted = fit_stored(weights, features, validation, test)
+    assert fitted is not None
+    assert fitted.facts.validation_false_alarms == pytest.approx(1 - ACCEPTED, abs=2e-3)
+    assert fitted.facts.test_false_alarms == pytest.approx(1 - ACCEPTED, abs=0.03)
+    # Too few images, or a backbone that makes the same of all, and the run goes on without one.
+    assert fit_stored(weights, features[: LEAST_IMAGES - 1], validation, test) is None
+    nothing = Outputs(torch.zeros(9, 512), torch.zeros(9, 10))
+    flat = {key: torch.zeros_like(tensor) for key, tensor in weights.items()}
+    assert fit_stored(flat, torch.zeros(700, 512), nothing, nothing) is None
