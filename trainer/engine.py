@@ -17,6 +17,7 @@ from torchvision.models import ResNet
 
 from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
+from trainer.calibration import fit_temperature
 from trainer.data import Dataset, Split, split_validation
 from trainer.distributed import World
 from trainer.errors import CheckpointError, TrainingError
@@ -359,6 +360,9 @@ class Trainer:
             validation=figures["validation"],
             test=figures["test"],
             familiarity=fitted.facts if fitted else None,
+            temperature=fit_temperature(
+                outputs["validation"].logits, self.splits["validation"].labels
+            ),
             precision=self._precision(recipe),
             processes=place.world.size,
             hardware=describe_hardware(place.device),

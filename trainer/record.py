@@ -100,7 +100,7 @@ class Figures(Part):
     best_class: ClassName
     worst_class: ClassName
     calibration_error: float
-    """See `metrics.calibration_error`."""
+    """See `metrics.calibration_error`: of the logits as they are, before any temperature."""
 
 
 class OnPhotographs(Part):
@@ -171,6 +171,11 @@ class Record(Part):
     familiarity: FamiliarityFacts | None = None
     """Of the detector stored beside the weights; None in short runs, which have none, and in
     records of earlier versions."""
+    temperature: float = Field(default=1.0, gt=0)
+    """What logits are divided by before they become probabilities for people
+    (`calibration.temper`), fitted on the validation images. The stored weights, the recorded
+    predictions and all figures here are without it. 1, no change, in records of earlier
+    versions."""
     precision: str
     """Of the training steps: `fp32` or `bf16`. Figures are always measured in fp32."""
     processes: int = 1

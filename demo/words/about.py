@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from demo.jobs.limits import Limits
-from demo.words.common import LABELS
+from demo.words.common import LABELS, tell_starts
 from trainer.declared import describe_setting
 from trainer.recipe import Recipe
 from trainer.record import Record
@@ -38,8 +38,12 @@ def describe_experiment(records: Mapping[str, Record]) -> str:
     images = ""
     if len(same) == 1 and len(records) > 1:
         images = f" All see the same {first.data.train_count:,} training images."
+    started = " ".join(story.made for story in tell_starts(records))
     differences = "\n".join(f"- {sentence}" for sentence in describe_differences(records))
-    return f"## The experiment\n\n{one} CIFAR-10's ten classes in {ways}.{images}\n\n{differences}"
+    return (
+        f"## The experiment\n\n{one} CIFAR-10's ten classes in {ways}.{images}\n\n"
+        f"**The backbone.** {started}\n\n{differences}"
+    )
 
 
 def describe_differences(records: Mapping[str, Record]) -> list[str]:
@@ -122,14 +126,22 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 - Where what a model makes of a picture lies far from what it makes of CIFAR-10's images (the
   virtual logit of Wang et al., 2022), the screen says that it looks like none of the ten, and how
   often that is right or wrong. Where no model can tell, it says nothing of it.
-- The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
-  calibration error in the Accuracy tab.
+- Each model's outputs are divided by one number, its temperature, before they become the
+  probabilities shown: the one that fits CIFAR-10's validation images best. No answer changes by it.
+  How far the probabilities can then be believed is in the Accuracy tab; on pictures unlike
+  CIFAR-10's they can be believed less.
 """
-LICENCE = """\
+
+
+def describe_licence(records: Mapping[str, Record]) -> str:
+    """Whose work this is, and under which terms. Markdown."""
+    terms = " ".join(story.terms for story in tell_starts(records))
+    return f"""\
 ## Licence and sources
 
-Code and weights: Apache-2.0. CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from
-Tiny Images*, technical report, University of Toronto, 2009. The example pictures are made from it.
+Code and weights: Apache-2.0, but what the weights started from may carry terms of its own. {terms}
+CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, technical
+report, University of Toronto, 2009. The example pictures are made from it.
 """
 
 
