@@ -84,7 +84,7 @@ class Models:
         self.classify(np.zeros((3, NATIVE_PX, NATIVE_PX), np.uint8))
 
     def classify(self, pixels: np.ndarray) -> Classification:
-        """Asks every model about `pixels (3, 32, 32)` uint8. Safe to call from any thread."""
+        """Asks every model about `pixels (3, S, S)` uint8. Safe to call from any thread."""
         return self._batcher.ask(pixels)
 
     def compare(self, first: str, second: str) -> tuple[Overlap, Evidence]:
@@ -95,14 +95,17 @@ class Models:
         return overlap, weigh(self.records[first], self.records[second], self.runs, overlap)
 
     def _classify_batch(self, pictures: Sequence[np.ndarray]) -> list[Classification]:
-        answers = self._quartet.classify(torch.from_numpy(np.stack(pictures)))
-        verdicts: list[bool | None] = [None] * len(pictures)
-        if answers.familiar is not None:
-            verdicts = answers.familiar.tolist()
-        return [
-            self._summarise(models, familiar)
-            for models, familiar in zip(list_answers(answers), verdicts, strict=True)
-        ]
+        results: dict[int, Classification] = {}
+        for side in {picture.shape[-1] for picture in pictures}:
+            places = [i for i, picture in enumerate(pictures) if picture.shape[-1] == side]
+            images = torch.from_numpy(np.stack([pictures[i] for i in places]))
+            answers = self._quartet.classify(images)
+            verdicts: list[bool | None] = [None] * len(places)
+            if answers.familiar is not None:
+                verdicts = answers.familiar.tolist()
+            said = map(self._summarise, list_answers(answers), verdicts)
+            results |= zip(places, said, strict=True)
+        return [results[i] for i in range(len(pictures))]
 
     def _summarise(self, models: dict[str, ModelAnswer], familiar: bool | None) -> Classification:
         return Classification(
@@ -132,7 +135,7 @@ class OwnModel:
         self._quartet = Quartet(folder, (name,))
 
     def classify(self, pixels: np.ndarray) -> ModelAnswer:
-        """Asks it about `pixels (3, 32, 32)` uint8."""
+        """Asks it about `pixels (3, S, S)` uint8."""
         answers = self._quartet.classify(torch.from_numpy(pixels)[None])
         (answer,) = list_answers(answers)[0].values()
         return answer

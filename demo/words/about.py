@@ -7,6 +7,7 @@ from typing import Any
 from demo.jobs.limits import Limits
 from demo.words.common import LABELS, tell_starts
 from trainer.declared import describe_setting
+from trainer.picture import SQUARE_PX
 from trainer.recipe import Recipe
 from trainer.record import Record
 from trainer.wording import count, join
@@ -104,7 +105,7 @@ def _inline(name: str) -> str:
     return label if proper else label[0].lower() + label[1:]
 
 
-ABOUT = """\
+ABOUT = f"""\
 - **All layers**: every weight may change, so that every step runs through the whole network.
 - **Last layer**: the backbone stays as it was, BatchNorm's statistics included; only the map from
   its 512 features to ten classes is learned. Here the two optimizers share one backbone, so one
@@ -122,7 +123,8 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 
 ## Limits
 
-- The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
+- The models see {SQUARE_PX} x {SQUARE_PX} pixels and know ten classes. Of anything else they still
+  name one.
 - Where what a model makes of a picture lies far from what it makes of CIFAR-10's images (the
   virtual logit of Wang et al., 2022), the screen says that it looks like none of the ten, and how
   often that is right or wrong. Where no model can tell, it says nothing of it.
@@ -155,9 +157,9 @@ def describe_keeping(limits: Limits, leaves: str = "") -> str:
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.
-- A picture that you teach is kept, 32 x 32 pixels of it, until you take it out, or for
-  {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is deleted
-  with them {describe_age(limits.kept_s)} after its end, or when you delete it.
+- A picture that you teach is kept, {SQUARE_PX} x {SQUARE_PX} pixels of it, until you take it out,
+  or for {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is
+  deleted with them {describe_age(limits.kept_s)} after its end, or when you delete it.
 - What is due is deleted every {describe_age(limits.sweep_every_s)}.
 {beyond}
 """

@@ -71,7 +71,7 @@ def test_upload_and_read_four_answers(open_page: OpenPage) -> None:
 
 def test_crop_changes_what_the_models_see(open_page: OpenPage) -> None:
     page = open_page()
-    seen = page.get_by_alt_text("reduced to 32 by 32")
+    seen = page.get_by_alt_text("Your picture reduced to")
     upload(page, EXAMPLES_DIR / "truck-photo.jpg")
     expect(page.locator("#result")).to_contain_text("it is a truck")
     centre = seen.get_attribute("src")
@@ -81,9 +81,11 @@ def test_crop_changes_what_the_models_see(open_page: OpenPage) -> None:
 
 def test_an_image_they_disagree_on(open_page: OpenPage) -> None:
     page = open_page()
-    before = page.get_by_alt_text("reduced to 32 by 32").get_attribute("src")
+    before = page.get_by_alt_text("Your picture reduced to").get_attribute("src")
     page.get_by_role("button", name="An image they disagree on").click()
-    expect(page.get_by_alt_text("reduced to 32 by 32")).not_to_have_attribute("src", before or "")
+    expect(page.get_by_alt_text("Your picture reduced to")).not_to_have_attribute(
+        "src", before or ""
+    )
     expect(page.locator("#result")).to_contain_text("This one is known")
     answers = {card.locator(".q-answer").inner_text() for card in cards(page).all()}
     assert len(answers) > 1

@@ -146,7 +146,7 @@ def test_model_card_tells_start_and_images_as_they_were(start: str, said: str) -
     assert "on 400 images of CIFAR-10 and 2 pictures of its owner's." in card
     assert "temperature" not in card
     divided = build_record(origin=origin, data=data, temperature=1.4)
-    assert "divided by 1.4, a temperature" in finetune.describe_model_card(divided, start)
+    assert "divided by 1.4, a temperature" in finetune.describe_model_card(divided, start, shipped)
 
 
 FACTS: dict[str, Any] = {
