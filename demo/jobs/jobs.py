@@ -88,11 +88,14 @@ class Jobs:
         self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
         self._sweeper.start()
 
-    def start(self, settings: JobSettings, token: str, pictures: Sequence[str] = ()) -> Job:
+    def start(
+        self, settings: JobSettings, token: str, pictures: Sequence[str] = (), sender: str = ""
+    ) -> Job:
         """Queues a job.
 
         Args:
             pictures: ids of the owner's taught pictures; the job gets copies.
+            sender: where the wish comes from, as the limits count; tokens cost nothing.
 
         Raises:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
@@ -110,11 +113,11 @@ class Jobs:
         try:
             self._fill(fresh, self._find_start(settings, token), taught)
             with self._queue.changed:
-                self._check_caps(token, seconds_a_day)
+                self._check_caps(token, sender, seconds_a_day)
                 self._folders.mkdir(exist_ok=True)
                 fresh.rename(folder)
                 job = self._store.add(job_id, settings, token)
-                self._queue.changed.notify_all()
+                self._queue.join(job, sender)
             return job
         except (OSError, sqlite3.Error) as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -160,8 +163,18 @@ class Jobs:
 
     def position(self, job: Job) -> int:
         """Jobs ahead of a queued one."""
-        ids = [other.id for other in self._store.in_state(QUEUED, RUNNING)]
+        running = [other.id for other in self._store.in_state(RUNNING)]
+        ids = running + [other.id for other in self._queue.list_waiting()]
         return ids.index(job.id) if job.id in ids else 0
+
+    def count(self, state: str) -> int:
+        """Jobs in a state, of all owners."""
+        return len(self._store.in_state(state))
+
+    @property
+    def alive(self) -> bool:
+        """True while what runs jobs and what sweeps after them do."""
+        return self._sweeper.is_alive() and self._queue.alive
 
     def stop(self, job_id: str, secret: str) -> None:
         """Asks a job to end and keep its model as it is; one that has ended, or that `secret` does
@@ -301,10 +314,14 @@ class Jobs:
             for suffix in (".safetensors", ".json"):
                 _link(start / f"{NAME}{suffix}", folder / START / f"{NAME}{suffix}")
 
-    def _check_caps(self, token: str, seconds_a_day: float) -> None:
+    def _check_caps(self, token: str, sender: str, seconds_a_day: float) -> None:
         limits = self.limits
         if sum(not job.ended for job in self._store.of_owner(token)) >= limits.queued_of_owner:
             raise Refused("own_cap", jobs=limits.queued_of_owner)
+        if sender and self._queue.count_of_sender(sender) >= limits.queued_of_owner:
+            raise Refused("sender_cap", jobs=limits.queued_of_owner)
+        if shutil.disk_usage(self._home).free < limits.free_bytes:
+            raise Refused("disk_full")
         if len(self._store.in_state(QUEUED)) >= limits.queued:
             raise Refused("queue_full")
         # All that waits and runs, and this one, may take all their time.

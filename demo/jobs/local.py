@@ -14,6 +14,7 @@ import psutil
 
 from demo.jobs import words
 from demo.jobs.backend import LOG, NAME, ROOT, Order
+from demo.jobs.environment import child_environment
 from trainer.data import is_full_data_at_hand
 
 NICENESS = 5
@@ -153,7 +154,8 @@ class LocalBackend:
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         threads = str(self.threads)
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        environment = child_environment(os.environ)
+        environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         return subprocess.Popen(
             ["nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "standby"],
             cwd=ROOT,

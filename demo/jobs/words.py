@@ -8,6 +8,10 @@ REFUSALS = {
     "own_cap": (
         "You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
     ),
+    "sender_cap": (
+        "{jobs} jobs from your address are running or waiting, which is the most: wait for one."
+    ),
+    "disk_full": "The server has no room for more jobs at the moment: try again in an hour.",
     "budget": "Today's time for jobs is used up: try again tomorrow.",
     "too_few_images": ("Training images: give {least} or more, or teach it pictures of your own."),
     "no_such_start": ("Choose another start: that job is not yours, has no model, or was deleted."),

@@ -1,8 +1,8 @@
 """Who asks: the address that a limit counts.
 
-`X-Forwarded-For` is a list to which every proxy adds, at the end, the address it was asked from. What
-stands before is whatever the client wrote. So only the entries of proxies that are known to be there
-are believed:
+`X-Forwarded-For` is a list to which every proxy adds, at the end, the address it was asked from.
+What stands before is whatever the client wrote. So only the entries of proxies that are known to be
+there are believed:
 
 - On a Space the platform's proxies stand in front, of a number that is not documented; all but the
   visitor's own address are private. The last public address is the visitor's.
@@ -10,6 +10,7 @@ are believed:
   connection's own address counts; a proxy on the same machine is believed by uvicorn.
 """
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 
@@ -37,6 +38,7 @@ def find_address(headers: Headers, peer: str, proxies: int | None) -> str:
     return public[-1] if public else entries[-1]
 
 
+@functools.lru_cache(maxsize=4096)
 def name_sender(address: str) -> str:
     """What the limits count for an address: itself, or for IPv6 the network of 64 bits that every
     customer has to choose addresses from."""

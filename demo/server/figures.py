@@ -18,7 +18,8 @@ class Figures:
         self.started_s = time.monotonic()
         self._answered: Counter[tuple[str, int]] = Counter()
         self._declined: Counter[str] = Counter()
-        self._seconds: Counter[str] = Counter()
+        self._timed: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
         self._within: Counter[tuple[str, float]] = Counter()
 
     def count(self, route: str, status: int, seconds: float, reason: str) -> None:
@@ -27,7 +28,8 @@ class Figures:
         if reason:
             self._declined[reason] += 1
             return
-        self._seconds[route] += seconds  # type: ignore[assignment]
+        self._timed[route] += 1
+        self._seconds[route] = self._seconds.get(route, 0.0) + seconds
         for end in BUCKETS_S:
             if seconds <= end:
                 self._within[route, end] += 1
@@ -39,18 +41,18 @@ class Figures:
         Args:
             gauges: name without `quartet_` to what it is now.
         """
+        answered: list[tuple[Labels, float]] = [
+            ((("route", route), ("status", str(status))), count)
+            for (route, status), count in sorted(self._answered.items())
+        ]
+        declined: list[tuple[Labels, float]] = [
+            ((("reason", reason),), count) for reason, count in sorted(self._declined.items())
+        ]
         lines = [
-            *_series(
-                "requests_total", "counter",
-                (((("route", route), ("status", str(status))), count)
-                 for (route, status), count in sorted(self._answered.items())),
-            ),
-            *_series(
-                "declined_total", "counter",
-                (((("reason", reason),), count) for reason, count in sorted(self._declined.items())),
-            ),
+            *_series("requests_total", "counter", answered),
+            *_series("declined_total", "counter", declined),
             *self._write_times(),
-        ]  # fmt: skip
+        ]
         for name, value in gauges.items():
             lines += _series(name, "gauge", [((), value)])
         return "\n".join(lines) + "\n"
@@ -62,11 +64,9 @@ class Figures:
             for end in BUCKETS_S:
                 total += self._within[route, end]
                 samples.append(("_bucket", (*labels, ("le", f"{end:g}")), total))
-            count = sum(
-                n for (name, _), n in self._answered.items() if name == route
-            )
-            samples += [("_bucket", (*labels, ("le", "+Inf")), max(count, total))]
-            samples += [("_sum", labels, seconds), ("_count", labels, max(count, total))]
+            count = self._timed[route]
+            samples += [("_bucket", (*labels, ("le", "+Inf")), count)]
+            samples += [("_sum", labels, seconds), ("_count", labels, count)]
         name = "quartet_request_seconds"
         lines = [f"# TYPE {name} histogram"] if samples else []
         return lines + [_sample(name + part, labels, value) for part, labels, value in samples]

@@ -21,6 +21,8 @@ from demo.server.room import Room
 from demo.server.routes import RESULT, STREAM, Body, Route, Routes
 from demo.words import server as words
 
+REASON = "quartet_declined"
+"""In a request's scope: why a route of ours declined it, in one word."""
 ALWAYS = [(b"x-content-type-options", b"nosniff")]
 SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")
 """Of a file that no page has to show: a browser runs nothing of it."""
@@ -68,6 +70,8 @@ class Front:
         self.log = Log(settings.logging)
         self.results: Results | None = None
         """Once the queue is there."""
+        self.own: ASGIApp | None = None
+        """Answers at the addresses that are not Gradio's."""
         self.ending = False
         """Whether no more work is taken."""
         self.working = 0
@@ -103,6 +107,8 @@ class Visit:
     def __init__(self, app: ASGIApp, front: Front, scope: Scope, send: Send) -> None:
         self._app, self._front, self._scope, self._send = app, front, scope, send
         self._route: Route | None = front.routes.find(scope["path"])
+        if self._route is not None and self._route.own and front.own is not None:
+            self._app = front.own
         self._status = 0
         self._upload: Upload | None = None
         peer = scope.get("client") or ("", 0)
@@ -119,6 +125,7 @@ class Visit:
         front.working += counted
         try:
             await self._admit(receive)
+            reason = self._scope.get(REASON, "")
         except Declined as declined:
             reason = declined.reason
             if not self._status:

@@ -111,9 +111,7 @@ class Settings:
         )
 
 
-def _read_number(
-    environment: Mapping[str, str], name: str, default: int | None, least: int
-) -> int:
+def _read_number(environment: Mapping[str, str], name: str, default: int | None, least: int) -> int:
     text = environment.get(name, "").strip()
     if not text:
         return default  # type: ignore[return-value]

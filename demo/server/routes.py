@@ -40,6 +40,8 @@ class Route:
     """Whether it is work that an app which ends takes no more of, and finishes."""
     file: bool = False
     """Whether it serves files, those of visitors among them."""
+    own: bool = False
+    """Whether it is ours, and not Gradio's."""
     logged: bool = True
 
 
@@ -52,19 +54,20 @@ STREAM = Route("stream")
 """Of a page's events."""
 HEARTBEAT = Route("heartbeat", logged=False)
 CALL = Route("call", WRITE, Body.JSON, JSON_BYTES, work=True)
-CLASSIFY = Route("classify", WRITE, Body.PICTURE, MAX_BYTES + FORM_BYTES, work=True)
+CLASSIFY = Route("classify", WRITE, Body.PICTURE, MAX_BYTES + FORM_BYTES, work=True, own=True)
 UPLOAD = Route("upload", WRITE, Body.UPLOAD, UPLOAD_BYTES, stored=True, work=True)
 TOOL_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 TOOL = Route("tool", TOOL_METHODS, Body.JSON, TOOL_BYTES, stored=True)
 FILE = Route("file", file=True)
-HEALTH = Route("health", logged=False)
+ABOUT = Route("about", own=True)
+HEALTH = Route("health", own=True, logged=False)
 
 EXACT = {
     **dict.fromkeys(("/", "/config", "/robots.txt", "/manifest.json"), PAGE),
     **dict.fromkeys(("/favicon.ico", "/theme.css", "/pwa_icon", f"{API}/theme.css"), ASSET),
     **dict.fromkeys((f"{API}/info", f"{API}/openapi.json", f"{API}/app_id"), DESCRIPTION),
     **dict.fromkeys((f"{API}/startup-events", f"{API}/queue/status"), DESCRIPTION),
-    **dict.fromkeys(("/v1", "/v1/models", "/v1/openapi.json"), DESCRIPTION),
+    **dict.fromkeys(("/v1", "/v1/models", "/v1/openapi.json"), ABOUT),
     f"{API}/queue/data": STREAM,
     f"{API}/upload_progress": HEARTBEAT,
     **dict.fromkeys((f"{API}/queue/join", f"{API}/cancel", f"{API}/reset"), CALL),

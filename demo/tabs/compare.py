@@ -268,5 +268,4 @@ def describe_card(
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
     """What the models see of a file that this visitor uploaded, `(3, 32, 32)` uint8."""
-    client = "" if request is None else name_client(request)
-    return read_pixels(file, Path(get_upload_folder()), crop, client)
+    return read_pixels(file, Path(get_upload_folder()), crop, name_client(request))

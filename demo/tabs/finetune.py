@@ -12,7 +12,7 @@ from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.form import Form
 from demo.tabs.job_view import JobView
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
-from demo.tabs.shared import QUIET, Shared, create_html, read_choice, refuse
+from demo.tabs.shared import QUIET, Shared, create_html, name_client, read_choice, refuse
 from demo.tabs.starts import Starts, write_fill, write_go_on
 from demo.tabs.taught_pictures import TaughtPicturesPanel
 from demo.templates import render
@@ -178,26 +178,27 @@ class FinetuneTab:
         """The visitor's pictures, some of which may come from another tab."""
         return self.panel.show(read_token(values, self._owner))
 
-    def on_start(self, values: Values) -> Shown:
+    def on_start(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts a job with what the form and the panel show, and shows it; or says what is
         wrong."""
         token = read_token(values, self._owner) or create_token()
         try:
             settings = self._read_settings(values, token)
-            job = self._jobs.start(settings, token, self._read_ids(values))
+            job = self._jobs.start(settings, token, self._read_ids(values), name_client(request))
         except QuartetError as error:
             return {self.estimate: draw_error(error)}
         held = {**values, self._owner: token}
         return {self._owner: token, **self._look(held, shown=job.id, asked="")}
 
-    def on_again(self, values: Values) -> Shown:
+    def on_again(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts a job with the settings and pictures of the one on screen, and shows it."""
         token = read_token(values, self._owner) or create_token()
         job, _ = self._find(token, values[self.shown])
         if job is None or job.settings is None:
             raise refuse(words.NOT_SHOWN)
         try:
-            again = self._jobs.start(job.settings, token, self._teach_again(job, token))
+            pictures = self._teach_again(job, token)
+            again = self._jobs.start(job.settings, token, pictures, name_client(request))
         except QuartetError as error:
             raise refuse(explain(error)) from error
         held = {**values, self._owner: token}

@@ -26,9 +26,7 @@ CLASSIFY_MORE = (
     "the field `file` of a form."
 )
 MODELS = "The models at hand"
-CROP = (
-    "`centre` takes the largest centred square of the picture, `fit` the whole picture on white."
-)
+CROP = "`centre` takes the largest centred square of the picture, `fit` the whole picture on white."
 PICTURE = "The picture"
 REFUSED = "Why nothing was classified, in one sentence."
 API_TITLE = "Quartet's API"
