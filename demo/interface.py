@@ -101,7 +101,7 @@ def build_app(checkpoints: Path | None = None) -> App:
 
 
 def serve(app: App) -> None:
-    """Opens the app, and returns when it was asked to end and has."""
+    """Opens the app, and ends the process once it was asked to."""
     lifecycle.serve(app.blocks, app.front, app.jobs, launch_options(app.front))
 
 

@@ -35,6 +35,7 @@ from demo.jobs.store import (
     create_id,
 )
 from demo.jobs.sweep import Ages, sweep_files
+from demo.rates import Rate
 from trainer.files import lock_folder
 from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES, JobSettings, join_command
 
@@ -81,6 +82,7 @@ class Jobs:
         self._queue = Queue(self._store, self.backend, self.limits, self._folders)
         self._readers = Readers()
         self._ages = Ages()
+        self._started = Rate(self.limits.started_of_sender, DAY_S)
         shutil.rmtree(self._new, ignore_errors=True)  # what was not yet a job
         self._queue.open()
         self.sweep()
@@ -331,6 +333,8 @@ class Jobs:
         )
         if used_s + ahead_s > seconds_a_day:
             raise Refused("budget")
+        if sender and not self._started.take(sender):
+            raise Refused("sender_day", jobs=limits.started_of_sender)
 
     def _remove_files(self, job: Job) -> None:
         self._readers.forget(self.folder(job) / EVENTS)

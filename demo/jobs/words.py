@@ -11,6 +11,10 @@ REFUSALS = {
     "sender_cap": (
         "{jobs} jobs from your address are running or waiting, which is the most: wait for one."
     ),
+    "sender_day": (
+        "{jobs} jobs were started from your address in a day, which is the most: try again "
+        "tomorrow."
+    ),
     "disk_full": "The server has no room for more jobs at the moment: try again in an hour.",
     "budget": "Today's time for jobs is used up: try again tomorrow.",
     "too_few_images": ("Training images: give {least} or more, or teach it pictures of your own."),
@@ -25,6 +29,10 @@ REFUSALS = {
     ),
     "own_full": SENTENCES["own_too_many"],
     "pictures_full": "Too many pictures wait here for jobs: try again tomorrow.",
+    "pictures_of_sender": (
+        "{pictures} pictures were taught from your address in a day, which is the most: try again "
+        "tomorrow."
+    ),
     "picture_not_stored": (
         "The picture could not be stored ({reason}): tell whoever runs this app, and try again."
     ),

@@ -5,8 +5,8 @@ import re
 
 from starlette.types import Message, Receive
 
+from demo.rates import Hold, Rate
 from demo.server import limits
-from demo.server.rates import Hold, Rate
 from demo.server.refusal import Declined, busy, too_large
 from demo.server.room import Room
 from demo.words import server as words

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demo.rates import Hold, Rate, Share, holding
 from demo.server import limits
 from demo.server.addresses import find_address, name_sender
 from demo.server.bodies import Gone, Upload, check_json, read_body, replay
 from demo.server.figures import Figures
 from demo.server.log import Log
-from demo.server.rates import Hold, Rate, Share, holding
-from demo.server.refusal import Declined, too_large
+from demo.server.refusal import Declined, busy, too_large
 from demo.server.room import Room
 from demo.server.routes import RESULT, STREAM, Body, Route, Routes
 from demo.words import server as words
@@ -64,7 +64,8 @@ class Front:
         self.routes = Routes(settings.metrics_path)
         self.requests = Rate(settings.requests_a_minute, 60.0)
         self.uploaded = Rate(limits.SENDER_UPLOAD_BYTES, 3600.0)
-        self.buffered = Share(limits.BUFFERED_BYTES)
+        self.buffered = Share(limits.BUFFERED_BYTES, limits.BUFFERED_BYTES // 2)
+        self.open = Share(limits.OPEN, limits.SENDER_OPEN)
         self.room = Room(uploads)
         self.figures = Figures()
         self.log = Log(settings.logging)
@@ -124,7 +125,9 @@ class Visit:
         counted = route is not None and (route.work or route in (RESULT, STREAM))
         front.working += counted
         try:
-            await self._admit(receive)
+            with holding(front.open, self._sender) as place:
+                self._check_rate(place)
+                await self._admit(receive)
             reason = self._scope.get(REASON, "")
         except Declined as declined:
             reason = declined.reason
@@ -147,8 +150,6 @@ class Visit:
 
     async def _admit(self, receive: Receive) -> None:
         front, route, path = self._front, self._route, self._scope["path"]
-        if not front.requests.take(self._sender):
-            raise Declined(429, words.TOO_OFTEN, "requests", 60)
         if route is None:
             raise Declined(404, words.NOT_OPEN, "closed")
         if self._scope["method"] not in route.methods:
@@ -163,6 +164,8 @@ class Visit:
             await self._fetch(path.rpartition("/")[2], receive)
         elif route is STREAM:
             await self._stream(receive)
+        elif route.most_s:
+            await self._run_for(route.most_s, receive)
         elif route.body is Body.NONE or self._scope["method"] != "POST":
             await self._app(self._scope, receive, self._pass_on)
         elif route.body is Body.UPLOAD:
@@ -170,6 +173,22 @@ class Visit:
         else:
             with holding(front.buffered, self._sender) as hold:
                 await self._take_body(route, receive, hold)
+
+    def _check_rate(self, place: Hold) -> None:
+        cost = self._route.cost if self._route is not None else 1
+        if not self._front.requests.take(self._sender, cost):
+            raise Declined(429, words.TOO_OFTEN, "requests", 60)
+        if not place.take(1):
+            raise busy()
+
+    async def _run_for(self, seconds: float, receive: Receive) -> None:
+        """An answer that Gradio might never end."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._app(self._scope, receive, self._pass_on)
+        except TimeoutError:
+            if self._status:
+                await self._send({"type": "http.response.body", "body": b""})
 
     async def _take_body(self, route: Route, receive: Receive, hold: Hold) -> None:
         self._check_length(route)

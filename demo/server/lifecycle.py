@@ -1,4 +1,4 @@
-"""From the start of the server to its end: what is in flight is finished, jobs keep their models."""
+"""From the start of the server to its end: answers are finished, jobs keep their models."""
 
 import signal
 import threading
@@ -11,13 +11,15 @@ from demo.server.blocks import GuardedBlocks
 from demo.server.connections import guard_connections, raise_open_files
 from demo.server.gate import Front
 from demo.server.limits import DRAIN_S
+from trainer.commands.standby import end_process
+from trainer.decoding import shared_decoder
 
 LOOK_S = 0.05
 """Between two looks whether everything is answered."""
 
 
 def serve(blocks: GuardedBlocks, front: Front, jobs: Jobs, options: dict[str, Any]) -> None:
-    """Launches the app and returns when it was asked to end, by SIGTERM or Ctrl-C, and has."""
+    """Launches the app and ends the process once it was asked to, by SIGTERM or Ctrl-C."""
     wish = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wish.set())
@@ -27,6 +29,7 @@ def serve(blocks: GuardedBlocks, front: Front, jobs: Jobs, options: dict[str, An
     front.log.write("started", address=blocks.local_url)
     wish.wait()
     end(blocks, front, jobs)
+    end_process(0)
 
 
 def end(blocks: GuardedBlocks, front: Front, jobs: Jobs) -> None:
@@ -39,7 +42,10 @@ def end(blocks: GuardedBlocks, front: Front, jobs: Jobs) -> None:
         lambda: not (front.working or len(blocks.fair_queue) or blocks.fair_queue.count_awaited())
     )
     blocks.close(verbose=False)
+    if blocks.node_process is not None:
+        blocks.node_process.terminate()
     closing.join()
+    shared_decoder().close()
     front.log.write("ended", finished=finished)
 
 

@@ -1,6 +1,6 @@
 """What a request, a sender and all together may use: each limit once, for whoever enforces it.
 
-An owner changes three of them, by environment variables that `Settings` reads; README names them.
+What an owner may change is an environment variable that `Settings` reads; README names them.
 """
 
 from collections.abc import Mapping
@@ -52,8 +52,10 @@ SENDER_UPLOAD_BYTES = 1024 * MIB
 """Uploads an hour, which is as long as they are kept."""
 SENDER_RUNNING = 16
 """Calls that are worked on at the same time, out of `RUNNING`."""
-SENDERS_KEPT = 10_000
-"""Whose use is remembered; of more, who has been idle longest is forgotten."""
+SENDER_OPEN = 256
+"""Requests that are answered at the same time, those that last as long as a page among them."""
+PAGE_COST = 20
+"""Requests that count for one of a whole page: it costs so much more than another."""
 
 # All together
 RUNNING = 32
@@ -64,12 +66,14 @@ UNREAD = 512
 """Finished answers that wait to be fetched."""
 BUFFERED_BYTES = 256 * MIB
 """Of bodies in memory; of one sender half of it."""
+OPEN = 800
+"""Requests that are answered at the same time; a page holds two."""
 STORED_BYTES = 4096 * MIB
 """Of uploads on disk: the high-water mark."""
 FREE_BYTES = 512 * MIB
 """So much of the disk stays free: no upload and no job is taken below."""
-CONNECTIONS = 800
-"""Open connections; a page holds two."""
+CONNECTIONS = 1000
+"""Open connections; where there are more, one that asks nothing is cut."""
 
 
 class BadVariable(QuartetError):

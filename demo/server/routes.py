@@ -4,7 +4,14 @@ Gradio brings some seventy routes along, and the app needs these."""
 import enum
 from dataclasses import dataclass
 
-from demo.server.limits import FORM_BYTES, JSON_BYTES, TOOL_BYTES, UPLOAD_BYTES
+from demo.server.limits import (
+    FORM_BYTES,
+    JSON_BYTES,
+    PAGE_COST,
+    TOOL_BYTES,
+    UPLOAD_BYTES,
+    UPLOAD_S,
+)
 from trainer.containers.limits import MAX_BYTES
 
 API = "/gradio_api"
@@ -34,6 +41,10 @@ class Route:
     body: Body = Body.NONE
     most_bytes: int = 0
     """Of the body."""
+    cost: int = 1
+    """Requests that it counts as."""
+    most_s: float = 0.0
+    """After which its answer is ended; 0 where it ends by itself."""
     stored: bool = False
     """Whether what is sent ends up on the disk."""
     work: bool = False
@@ -45,21 +56,23 @@ class Route:
     logged: bool = True
 
 
-PAGE = Route("page")
+PAGE = Route("page", cost=PAGE_COST)
 ASSET = Route("asset", logged=False)
-DESCRIPTION = Route("description")
+DESCRIPTION = Route("description", cost=PAGE_COST)
 RESULT = Route("result")
 """Of a call of the plain API; its event's id ends the path."""
 STREAM = Route("stream")
 """Of a page's events."""
 HEARTBEAT = Route("heartbeat", logged=False)
+PROGRESS = Route("progress", most_s=UPLOAD_S, logged=False)
+"""Of an upload, whether or not that ever ends."""
 CALL = Route("call", WRITE, Body.JSON, JSON_BYTES, work=True)
 CLASSIFY = Route("classify", WRITE, Body.PICTURE, MAX_BYTES + FORM_BYTES, work=True, own=True)
 UPLOAD = Route("upload", WRITE, Body.UPLOAD, UPLOAD_BYTES, stored=True, work=True)
 TOOL_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 TOOL = Route("tool", TOOL_METHODS, Body.JSON, TOOL_BYTES, stored=True)
 FILE = Route("file", file=True)
-ABOUT = Route("about", own=True)
+ABOUT = Route("about", own=True, cost=PAGE_COST)
 HEALTH = Route("health", own=True, logged=False)
 
 EXACT = {
@@ -69,7 +82,7 @@ EXACT = {
     **dict.fromkeys((f"{API}/startup-events", f"{API}/queue/status"), DESCRIPTION),
     **dict.fromkeys(("/v1", "/v1/models", "/v1/openapi.json"), ABOUT),
     f"{API}/queue/data": STREAM,
-    f"{API}/upload_progress": HEARTBEAT,
+    f"{API}/upload_progress": PROGRESS,
     **dict.fromkeys((f"{API}/queue/join", f"{API}/cancel", f"{API}/reset"), CALL),
     **dict.fromkeys((f"{API}/call/classify", f"{API}/call/v2/classify"), CALL),
     "/v1/classify": CLASSIFY,

@@ -154,7 +154,7 @@ class CompareTab:
         token = token or create_token()
         try:
             picture = encode_pixels(_read(file, crop, request))
-            added = self._jobs.pictures.add(token, label, picture)
+            added = self._jobs.pictures.add(token, label, picture, name_client(request))
         except (PictureError, Refused) as error:
             return {self.taught: explain(error)}
         pictures = len(self._jobs.pictures.of_owner(token))

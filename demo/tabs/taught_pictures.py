@@ -61,7 +61,7 @@ class TaughtPicturesPanel:
         try:
             for file in files:
                 picture = encode_pixels(read_pixels(file, folder, client=client))
-                if self._pictures.add(token, label, picture):
+                if self._pictures.add(token, label, picture, client):
                     added += 1
                 else:
                     known += 1

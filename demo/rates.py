@@ -5,7 +5,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from demo.server.limits import SENDERS_KEPT
+SENDERS_KEPT = 10_000
+"""Whose use is remembered; of more, who has been idle longest is forgotten."""
 
 
 class Rate:
@@ -39,10 +40,10 @@ class Rate:
 
 
 class Share:
-    """So much at the same time for all, and of that half for one sender at most."""
+    """So much at the same time for all, and less than that for each sender."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._total = most, 0
+    def __init__(self, most: int, of_sender: int) -> None:
+        self._most, self._of_sender, self._total = most, of_sender, 0
         self._held: Counter[str] = Counter()
 
     @property
@@ -52,7 +53,7 @@ class Share:
 
     def take(self, sender: str, count: int) -> bool:
         """Takes for a sender; False, and nothing is taken, where there is too little."""
-        if self._total + count > self._most or self._held[sender] + count > self._most // 2:
+        if self._total + count > self._most or self._held[sender] + count > self._of_sender:
             return False
         self._total += count
         self._held[sender] += count
