@@ -135,7 +135,7 @@ class Upload:
         if self._mark:
             seen = self._end + part
             self._parts += seen.count(self._mark)
-            self._end = seen[len(seen) - len(self._mark) + 1 :] if len(self._mark) > 1 else b""
+            self._end = seen[max(0, len(seen) - len(self._mark) + 1) :]
             if self._parts > limits.UPLOAD_FILES + 1:  # one more ends the form
                 most = limits.UPLOAD_FILES
                 raise Declined(413, words.describe_too_many_files(most), "too_many_files")

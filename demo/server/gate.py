@@ -131,6 +131,7 @@ class Visit:
             reason = self._scope.get(REASON, "")
         except Declined as declined:
             reason = declined.reason
+            self._upload = None  # from here on the words are ours
             if not self._status:
                 plain = route is not None and (route.file or route.body is Body.UPLOAD)
                 await declined.send(self._pass_on, plain)

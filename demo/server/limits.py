@@ -22,6 +22,8 @@ JSON_BRACKETS = 20_000
 """Lists and objects altogether; each costs far more memory than its two bytes."""
 FORM_BYTES = 64 * 1024
 """Around a form's files: boundaries and headers."""
+CLASSIFY_BYTES = MAX_BYTES + FORM_BYTES
+"""Of `/v1/classify`: a picture, in a form or not."""
 TOOL_BYTES = MAX_BYTES * 4 // 3 + FORM_BYTES
 """Of a tool call: a picture in base64."""
 UPLOAD_FILES = MAX_OWN_PICTURES

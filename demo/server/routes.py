@@ -5,14 +5,13 @@ import enum
 from dataclasses import dataclass
 
 from demo.server.limits import (
-    FORM_BYTES,
+    CLASSIFY_BYTES,
     JSON_BYTES,
     PAGE_COST,
     TOOL_BYTES,
     UPLOAD_BYTES,
     UPLOAD_S,
 )
-from trainer.containers.limits import MAX_BYTES
 
 API = "/gradio_api"
 READ, WRITE = frozenset({"GET", "HEAD"}), frozenset({"POST"})
@@ -67,7 +66,7 @@ HEARTBEAT = Route("heartbeat", logged=False)
 PROGRESS = Route("progress", most_s=UPLOAD_S, logged=False)
 """Of an upload, whether or not that ever ends."""
 CALL = Route("call", WRITE, Body.JSON, JSON_BYTES, work=True)
-CLASSIFY = Route("classify", WRITE, Body.PICTURE, MAX_BYTES + FORM_BYTES, work=True, own=True)
+CLASSIFY = Route("classify", WRITE, Body.PICTURE, CLASSIFY_BYTES, work=True, own=True)
 UPLOAD = Route("upload", WRITE, Body.UPLOAD, UPLOAD_BYTES, stored=True, work=True)
 TOOL_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 TOOL = Route("tool", TOOL_METHODS, Body.JSON, TOOL_BYTES, stored=True)
