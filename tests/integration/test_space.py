@@ -14,6 +14,7 @@ DISTRIBUTIONS = {
     "annotated_types": "annotated-types",
     "markdown_it": "markdown-it-py",
     "pynvml": "nvidia-ml-py",
+    "python_multipart": "python-multipart",
 }
 """Import name to distribution, where they differ."""
 
