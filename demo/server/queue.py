@@ -129,6 +129,9 @@ class FairQueue(Queue):
 
     def _forget(self, session: str, event_id: str) -> None:
         """Nobody waits for an event any more; nor for its session, if it was the last."""
+        event = self.event_ids_to_events.get(event_id)
+        if event is not None:
+            event.alive = False  # should it run still, it tells nobody
         ids = self.pending_event_ids_session.get(session, set())
         ids.discard(event_id)
         if not ids:

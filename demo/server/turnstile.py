@@ -43,11 +43,7 @@ class Turnstile:
         try:
             yield
         finally:
-            self._free += 1
-            self._inside[sender] -= 1
-            if not self._inside[sender]:
-                del self._inside[sender]
-            self._call_next()
+            self._leave(sender)
 
     async def _wait(self, sender: str) -> None:
         mine_waiting = len(self._queues.get(sender, ()))
@@ -61,16 +57,21 @@ class Turnstile:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():  # a place came in the same moment
-                self._free += 1
-                self._inside[sender] -= 1
-                self._call_next()
-            else:
+                self._leave(sender)
+            elif mine in self._queues.get(sender, ()):
                 self._leave_queue(sender, mine)
             raise
 
     def _seat(self, sender: str) -> None:
         self._free -= 1
         self._inside[sender] += 1
+
+    def _leave(self, sender: str) -> None:
+        self._free += 1
+        self._inside[sender] -= 1
+        if not self._inside[sender]:
+            del self._inside[sender]
+        self._call_next()
 
     def _call_next(self) -> None:
         while self._free:
@@ -82,8 +83,9 @@ class Turnstile:
             self._leave_queue(sender, mine)
             if sender in self._queues:
                 self._queues.move_to_end(sender)  # of equals, the next is another
-            self._seat(sender)
-            mine.set_result(None)
+            if not mine.done():  # else it gave up in this moment
+                self._seat(sender)
+                mine.set_result(None)
 
     def _leave_queue(self, sender: str, mine: "asyncio.Future[None]") -> None:
         queue = self._queues[sender]

@@ -1,7 +1,5 @@
 """What the server itself says: to who is refused, and to whoever runs the app."""
 
-from trainer.wording import duration
-
 NOT_OPEN = "There is nothing at this address."
 WRONG_METHOD = "This address takes no such request."
 TOO_OFTEN = "Too many requests came from your address: wait a minute and try again."
@@ -44,8 +42,3 @@ def describe_too_large(most_bytes: int) -> str:
 
 def describe_too_many_files(most: int) -> str:
     return f"At most {most} files are taken at once."
-
-
-def describe_ending(seconds: float) -> str:
-    """For the log."""
-    return f"Ending: answers in flight have {duration(seconds)}."

@@ -1,6 +1,7 @@
 """The queue of jobs is shared: by token, by address, and by turns."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 
 from demo.jobs.backend import Order
 from demo.jobs.jobs import Jobs
-from demo.jobs.limits import Limits
+from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend, ProcessGroup
 from demo.jobs.refusal import Refused
 from demo.jobs.store import QUEUED, create_token
+from demo.jobs.sweep import Ages
 from tests.conftest import CHECKPOINTS
 from trainer.recipe import JobSettings
 
@@ -112,6 +114,33 @@ def test_jobs_and_pictures_of_an_address_are_counted_by_the_day(tmp_path: Path) 
         with pytest.raises(Refused, match="2 pictures were taught from your address"):
             jobs.pictures.add(create_token(), "cat", b"3", "a")
         jobs.pictures.add(create_token(), "cat", b"3", "b")
+
+
+def test_clock_that_jumps_sweeps_nothing_early_and_lets_nothing_overtake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, steady, shift, waited = time.time, time.monotonic, [0.0], [0.0]
+    monkeypatch.setattr(time, "time", lambda: wall() + shift[0])
+    clocks = (lambda: wall() + shift[0]), (lambda: steady() + waited[0])
+    monkeypatch.setattr("demo.jobs.jobs.Ages", lambda: Ages(*clocks))
+    token = create_token()
+    with waiting(tmp_path, queued_of_owner=9) as jobs:
+        ended = jobs.start(SETTINGS, token)
+        jobs.stop(ended.id, token)
+        jobs.pictures.add(token, "cat", b"picture")
+        line = [jobs.start(SETTINGS, token)]
+        for jump_s in (2 * DAY_S, -2 * DAY_S - 3600):
+            shift[0] += jump_s
+            jobs.sweep()
+            line.append(jobs.start(SETTINGS, token))
+            assert [jobs.position(job) for job in line] == list(range(len(line)))
+            assert jobs.find(ended.id, token)
+            assert len(jobs.pictures.of_owner(token)) == 1
+        waited[0] = DAY_S + 60
+        jobs.sweep()
+        assert jobs.find(ended.id, token) is None
+        assert not jobs.pictures.of_owner(token)
+        assert jobs.count(QUEUED) == 3
 
 
 def test_jobs_of_an_earlier_app_wait_on_as_their_owners(tmp_path: Path) -> None:
