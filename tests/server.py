@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -45,6 +46,16 @@ class Local:
         self._loop.close()
 
 
+def run_apart(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns, in a loop and a thread of its own.
+
+    `asyncio.run` leaves its thread without a loop, and Gradio makes one for every app it draws in
+    such a thread, and closes none.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result(PATIENCE_S)
+
+
 @contextlib.contextmanager
 def local(app: ASGIApp) -> Iterator[Local]:
     """Asks an app within the block."""
@@ -83,11 +94,3 @@ def gated(front: Front) -> Iterator[tuple[Local, Echo]]:
     echo = Echo()
     with local(Gate(echo, front)) as running:
         yield running, echo
-
-
-async def slowly(*parts: bytes, after: asyncio.Event | None = None) -> AsyncIterator[bytes]:
-    """A body in parts; the last waits for an event."""
-    for index, part in enumerate(parts):
-        if after is not None and index == len(parts) - 1:
-            await after.wait()
-        yield part

@@ -1,6 +1,5 @@
 """Gradio's queue as the app has it: shared, and forgetting what nobody fetches."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from demo.server.blocks import GuardedBlocks, names_address
 from demo.server.limits import SENDER_RUNNING
 from demo.server.queue import FairQueue
 from demo.words import server as words
+from tests.server import run_apart
 
 PLACES = 4
 
@@ -72,7 +72,7 @@ def play(blocks: GuardedBlocks) -> Callable[[Callable[[Asked], Awaitable[None]]]
         async def act() -> None:
             await scene(Asked(blocks))
 
-        asyncio.run(act())
+        run_apart(act())
 
     return run
 

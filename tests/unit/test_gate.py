@@ -16,7 +16,7 @@ from demo.server.gate import Front
 from demo.server.limits import BadVariable, Settings
 from demo.server.refusal import Declined
 from demo.server.room import Room
-from tests.server import Echo, Local, gated
+from tests.server import Echo, Local, gated, run_apart
 from trainer.recipe import MAX_OWN_PICTURES
 
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
@@ -210,7 +210,7 @@ def test_files_are_counted_across_the_parts_of_a_body(front: Front) -> None:
             await upload()
 
     with pytest.raises(Declined, match="files"):
-        asyncio.run(receive_by_byte())
+        run_apart(receive_by_byte())
 
 
 def test_one_sender_uploads_so_much_an_hour_and_others_too(
@@ -244,13 +244,13 @@ def test_body_that_does_not_come_is_given_up(front: Front, monkeypatch: pytest.M
 
     hold = Hold(Share(10, 10), "a")
     with pytest.raises(Declined, match="too long"):
-        asyncio.run(read_body(receive, 10, hold, seconds=0.01))
+        run_apart(read_body(receive, 10, hold, seconds=0.01))
 
     async def upload() -> None:
         await bodies.Upload(receive, 10, b"", "a", front.uploaded, front.room, 0.01)()
 
     with pytest.raises(Declined, match="too long"):
-        asyncio.run(upload())
+        run_apart(upload())
 
 
 def test_memory_for_bodies_is_shared(front: Front) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from demo.server.refusal import Declined
 from demo.server.turnstile import Turnstile
+from tests.server import run_apart
 
 
 class Visitor:
@@ -49,7 +50,7 @@ def test_one_sender_leaves_places_to_others_and_free_ones_go_round() -> None:
         await first.leave(second, *greedy[1:])
         assert (turnstile.inside, turnstile.waiting) == (0, 0)
 
-    asyncio.run(play())
+    run_apart(play())
 
 
 def test_too_many_who_wait_are_sent_away_of_one_sender_sooner() -> None:
@@ -65,7 +66,7 @@ def test_too_many_who_wait_are_sent_away_of_one_sender_sooner() -> None:
         await inside.leave(*waiting)
         assert turnstile.inside == turnstile.waiting == 0
 
-    asyncio.run(play())
+    run_apart(play())
 
 
 def test_who_gives_up_leaves_no_trace() -> None:
@@ -85,4 +86,4 @@ def test_who_gives_up_leaves_no_trace() -> None:
         async with turnstile.enter("d"):
             assert turnstile.inside == 1
 
-    asyncio.run(play())
+    run_apart(play())
