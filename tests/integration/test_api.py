@@ -21,6 +21,7 @@ from demo.server.limits import Settings
 from tests.conftest import CHECKPOINTS
 from tests.pictures import claim_png
 from tests.server import Echo, Local, local
+from trainer.containers.limits import MAX_BYTES
 from trainer.decoding import shared_decoder
 from trainer.errors import PictureError
 from trainer.recipe import CLASSES, RECIPE_NAMES
@@ -113,7 +114,7 @@ def test_refusals_are_the_app_s_sentences(api: Local, content: bytes, status: in
 
 
 def test_limits_are_the_app_s(api: Local, photo: bytes) -> None:
-    large = api.ask("POST", CLASSIFY, content=bytes(limits.MAX_BYTES + 1))
+    large = api.ask("POST", CLASSIFY, content=bytes(MAX_BYTES + 1))
     assert (large.status_code, "20 MB" in large.json()["detail"]) == (413, True)
     larger = api.ask("POST", CLASSIFY, content=bytes(limits.CLASSIFY_BYTES + 1))
     assert (larger.status_code, "20 MB" in larger.json()["detail"]) == (413, True)

@@ -11,8 +11,8 @@ from demo.jobs.environment import child_environment, take_token
 from demo.jobs.hub import HubSettings
 from demo.jobs.local import LocalBackend
 from tests.conftest import CHECKPOINTS, ROOT
-from trainer.decoding import TIMEOUT_S, _Child
-from trainer.decoding_child import MEMORY_BYTES
+from trainer.decoding import _Child
+from trainer.decoding_child import MEMORY_BYTES, TIMEOUT_S
 
 SECRET = "hf_a_token_that_nobody_may_read"
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -57,7 +57,8 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def blocks() -> GuardedBlocks:
-    with GuardedBlocks(analytics_enabled=False) as made:
+    made = GuardedBlocks(analytics_enabled=False)
+    with made:
         api(echo, api_name="echo", concurrency_limit=40)
     return made
 
