@@ -10,7 +10,7 @@ import tyro
 
 import trainer
 from trainer.commands.flags import FLAGS, MARKERS
-from trainer.commands.results import evaluate, predict, report
+from trainer.commands.results import collect, evaluate, predict, report
 from trainer.commands.standby import await_arguments, end_process
 from trainer.commands.training import finetune, train
 from trainer.errors import QuartetError, SettingError
@@ -18,7 +18,7 @@ from trainer.errors import QuartetError, SettingError
 Command = Callable[..., int]
 
 COMMANDS: dict[str, Command] = {
-    command.__name__: command for command in (train, finetune, evaluate, predict, report)
+    command.__name__: command for command in (train, finetune, evaluate, predict, collect, report)
 }
 _PROGRAM = "python -m trainer"
 

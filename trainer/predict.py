@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.augment import normalise
+from trainer.calibration import temper
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.errors import CheckpointError, QuartetError
 from trainer.files import hash_tensors
@@ -24,6 +25,9 @@ class Answers:
 
     logits: dict[str, Tensor]
     """Recipe name to `(N, 10)` float32, for every loaded model."""
+    probabilities: dict[str, Tensor]
+    """Recipe name to `(N, 10)` float64, of the logits divided by the model's temperature: what
+    people are told."""
     seconds: dict[str, float]
     """Recipe name to the time of its pass over the whole batch, shared or not."""
 
@@ -71,7 +75,7 @@ class Quartet:
         """Classifies pictures.
 
         Args:
-            images: `(N, 3, 32, 32)` uint8, each from `picture.to_pixels`.
+            images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
         """
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
@@ -81,8 +85,13 @@ class Quartet:
                 features = body.backbone(normalise(images, body.image_px))
                 logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
+            probabilities = {
+                name: temper(logits[name], record.temperature)
+                for name, record in self.records.items()
+            }
         return Answers(
             {name: logits[name] for name in self.records},
+            probabilities,
             {name: seconds[name] for name in self.records},
         )
 
