@@ -184,7 +184,9 @@ class FinetuneTab:
         token = read_token(values, self._owner) or create_token()
         try:
             settings = self._read_settings(values, token)
-            job = self._jobs.start(settings, token, self._read_ids(values), name_client(request))
+            job = self._jobs.start(
+                settings, token, self._read_ids(values), sender=name_client(request)
+            )
         except QuartetError as error:
             return {self.estimate: draw_error(error)}
         held = {**values, self._owner: token}
@@ -198,7 +200,7 @@ class FinetuneTab:
             raise refuse(words.NOT_SHOWN)
         try:
             pictures = self._teach_again(job, token)
-            again = self._jobs.start(job.settings, token, pictures, name_client(request))
+            again = self._jobs.start(job.settings, token, pictures, sender=name_client(request))
         except QuartetError as error:
             raise refuse(explain(error)) from error
         held = {**values, self._owner: token}
