@@ -91,11 +91,11 @@ class FairQueue(Queue):
         self._forget(self._session_of(event_id) or event_id, event_id)
 
     def _session_of(self, event_id: str) -> str | None:
+        """Whose answer it is, as long as that was not fetched: an event outlives its answer."""
         event = self.event_ids_to_events.get(event_id)
-        if event is not None:
-            return event.session_hash
-        if event_id in self.pending_event_ids_session.get(event_id, ()):
-            return event_id
+        likely = event_id if event is None else event.session_hash
+        if event_id in self.pending_event_ids_session.get(likely, ()):
+            return likely
         sessions = self.pending_event_ids_session.items()
         return next((session for session, ids in sessions if event_id in ids), None)
 

@@ -175,6 +175,11 @@ def test_answer_is_fetched_once(play: Play) -> None:
         asked.queue.drop(event)
         assert not asked.queue.is_awaited(event)
         assert asked.queue.count_awaited() == 0
+        early = await asked.push("a")
+        assert early
+        asked.queue.drop(early)  # fetched, and Gradio still tidies up after the call
+        assert early in asked.queue.event_ids_to_events
+        assert not asked.queue.is_awaited(early)
 
     play(scene)
 
