@@ -49,8 +49,7 @@ class Local:
 def run_apart(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine returns, in a loop and a thread of its own.
 
-    `asyncio.run` leaves its thread without a loop, and Gradio makes one for every app it draws in
-    such a thread, and closes none.
+    Gradio makes a loop for every app that it draws outside of one, and closes none.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result(PATIENCE_S)

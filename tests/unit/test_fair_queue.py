@@ -57,10 +57,14 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def blocks() -> GuardedBlocks:
-    made = GuardedBlocks(analytics_enabled=False)
-    with made:
-        api(echo, api_name="echo", concurrency_limit=40)
-    return made
+    async def draw() -> GuardedBlocks:
+        made = GuardedBlocks(analytics_enabled=False)
+        with made:
+            api(echo, api_name="echo", concurrency_limit=40)
+        return made
+
+    drawn: GuardedBlocks = run_apart(draw())
+    return drawn
 
 
 def echo(value: float) -> float:
