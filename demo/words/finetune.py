@@ -1,11 +1,10 @@
 """Words of the Fine-tune tab."""
 
-from huggingface_hub import EvalResult, ModelCardData
-
 from demo.words.common import describe_job, start_label
 from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
+from trainer.publication.card import build_card_data
 from trainer.recipe import OWN_REPEATS, JobSettings
 from trainer.record import Record
 from trainer.wording import article, count, duration, join, p_value, percent
@@ -232,26 +231,10 @@ def describe_model_card(record: Record, start: str) -> str:
     if own is not None:
         trained -= own.count * settings.own_repeats
         taught = f" and {count(own.count, 'picture')} of its owner's"
-    card = ModelCardData(
-        model_name=record.name,
-        license="apache-2.0",
-        library_name="pytorch",
-        tags=["image-classification", "resnet", "cifar10"],
-        datasets=["uoft-cs/cifar10"],
-        eval_results=[
-            EvalResult(
-                task_type="image-classification",
-                dataset_type="uoft-cs/cifar10",
-                dataset_name=f"{record.data.name}, {tested:,} test images",
-                metric_type="accuracy",
-                metric_value=record.test.accuracy,
-            )
-        ],
-    )
     rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
-{card.to_yaml()}
+{build_card_data([record]).to_yaml()}
 ---
 
 # {record.name}

@@ -1,7 +1,7 @@
 """The report's figures, as SVG bytes that are equal whenever the data are."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -16,10 +16,16 @@ from trainer.recipe import CLASSES
 from trainer.record import Records
 from trainer.wording import percent
 
+Form = Literal["svg", "png"]
+PNG_DPI = 150
+_UNREPEATABLE = {"svg": "Date", "png": "Software"}
+"""Metadata that would differ from day to day, or from version to version."""
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 
 
-def plot_curves(records: Records, key: str, label: str, in_percent: bool = False) -> bytes:
+def plot_curves(
+    records: Records, key: str, label: str, in_percent: bool = False, form: Form = "svg"
+) -> bytes:
     """One curve a recipe of an `Epoch`'s figure `key` against epochs."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
@@ -36,10 +42,10 @@ def plot_curves(records: Records, key: str, label: str, in_percent: bool = False
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
-        return _svg(figure)
+        return _save(figure, form)
 
 
-def plot_confusions(records: Records) -> bytes:
+def plot_confusions(records: Records, form: Form = "svg") -> bytes:
     """The confusion matrices side by side, in percent of the true class."""
     with matplotlib.rc_context(_STYLE):
         columns = min(2, len(records))
@@ -60,7 +66,7 @@ def plot_confusions(records: Records) -> bytes:
             axes.set_title(f"{name}: {percent(record.test.accuracy, 2)}")
             axes.set_xlabel("predicted")
             axes.set_ylabel("true")
-        return _svg(figure)
+        return _save(figure, form)
 
 
 def plot_predictions(
@@ -93,7 +99,7 @@ def plot_predictions(
                         -0.25, -0.12 - 0.22 * line, name, ha="right", va="top",
                         fontsize=7.5, transform=axes.transAxes,
                     )  # fmt: skip
-        return _svg(figure)
+        return _save(figure)
 
 
 def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
@@ -119,11 +125,11 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
             axes.grid(alpha=0.3)
         axes.set_xlabel("minutes since the run's first sample")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
-        return _svg(figure)
+        return _save(figure)
 
 
-def _svg(figure: Figure) -> bytes:
+def _save(figure: Figure, form: Form = "svg") -> bytes:
     figure.patch.set_facecolor("white")
     content = io.BytesIO()
-    figure.savefig(content, format="svg", metadata={"Date": None})
+    figure.savefig(content, format=form, dpi=PNG_DPI, metadata={_UNREPEATABLE[form]: None})
     return content.getvalue()
