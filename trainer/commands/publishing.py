@@ -1,6 +1,6 @@
 """`publish`: the command that puts things on the Hub."""
 
-import shutil
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -33,23 +33,27 @@ def publish(
         models: The repository of the models that the Space's page links to.
         hardware: Of a new Space: cpu-basic, zero-a10g (ZeroGPU) or what else the Hub has.
         private: A new repository is private.
-        dry_run: Only write the folder, and push nothing.
-        out: That folder; what is in it goes.
+        dry_run: Only write what would be pushed into the folder of --out.
+        out: Folder of a dry run.
     """
     from trainer.hub import check_repo, push_folder
     from trainer.publication.models import write_models
     from trainer.publication.space import write_space
 
     check_repo(repo)
-    folder = out / ("space" if space else "models")
-    shutil.rmtree(folder, ignore_errors=True)
-    if space:
-        write_space(folder, repo, models)
-    else:
-        write_models(checkpoints, folder, repo)
+
+    def write(folder: Path) -> None:
+        if space:
+            write_space(folder, repo, models)
+        else:
+            write_models(checkpoints, folder, repo)
+
     if dry_run:
-        print(f"wrote {folder}; nothing was pushed")
-    else:
-        address = push_folder(folder, repo, "space" if space else "model", hardware, private)
-        print(f"published {folder} as {address}")
+        write(out)
+        print(f"wrote {out}; nothing was pushed")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
+        write(Path(folder))
+        address = push_folder(Path(folder), repo, "space" if space else "model", hardware, private)
+    print(f"published {address}")
     return 0
