@@ -13,7 +13,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from trainer.errors import HubError
 from trainer.recipe import RECIPE_NAMES
 
-RepoType = Literal["model", "space"]
+Sdk = Literal["gradio", "docker"]
+"""What builds a Space."""
 MODEL_SUFFIXES = (".safetensors", ".json", ".predictions.safetensors")
 """Of the files of one model."""
 
@@ -50,11 +51,12 @@ def fetch_models(repo: str, revision: str | None = None) -> Path:
 
 
 def push_folder(
-    folder: Path, repo: str, kind: RepoType, hardware: str | None, private: bool
+    folder: Path, repo: str, sdk: Sdk | None, hardware: str | None, private: bool
 ) -> str:
     """Makes the repository where there is none yet, and puts a folder into it in one commit.
 
     Args:
+        sdk: of a Space; None for a model repository.
         hardware: of a new Space, by its name on the Hub; None for the Hub's choice.
         private: of a new repository.
 
@@ -64,14 +66,14 @@ def push_folder(
     Raises:
         HubError: the Hub refused, or could not be reached.
     """
-    api = huggingface_hub.HfApi()
+    api, kind = huggingface_hub.HfApi(), "model" if sdk is None else "space"
     try:
         address = api.create_repo(
             repo,
             repo_type=kind,
             private=private,
             exist_ok=True,
-            space_sdk="gradio" if kind == "space" else None,
+            space_sdk=sdk,
             space_hardware=hardware,  # type: ignore[arg-type]  # the Hub knows its hardware best
         )
         api.upload_folder(

@@ -11,6 +11,8 @@ from trainer.wording import article, count, duration, join, p_value, percent
 
 START_JOB, STOP_JOB, DELETE_JOB = "Start", "Stop and keep its model", "Delete this job"
 DELETE_NOW, KEEP_JOB = "Yes, delete it", "No, keep it"
+USE_GPU = "Use a GPU"
+USE_GPU_INFO = "Takes so much of your time on Hugging Face's shared GPUs as is said below."
 STOPPING = "Stopping: its model is being saved."
 MORE_SETTINGS = "More settings"
 NO_JOB = "Choose settings and press Start: the job's progress shows here."
@@ -84,6 +86,11 @@ def describe_estimate(seen: int, seconds: float | None) -> str:
     if seconds is None:
         return f"{said}. How long that takes is not known: no such job has run here yet."
     return f"{said}: about {duration(max(1, seconds))}, measuring included."
+
+
+def describe_gpu(seconds: float) -> str:
+    """For how long a GPU is asked for."""
+    return f"Asks for a GPU for {duration(seconds)}; the model is kept as it is by then."
 
 
 def describe_too_long(wall_s: float, fitting: int | None) -> str:

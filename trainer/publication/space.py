@@ -7,6 +7,7 @@ from pathlib import Path
 from huggingface_hub import RepoCard
 
 from trainer.errors import HubError
+from trainer.hub import Sdk
 
 ROOT = Path(__file__).parents[2]
 """The repository."""
@@ -15,17 +16,24 @@ THUMBNAIL = "docs/images/compare.png"
 PARTS = (
     "app.py", "requirements.txt", "pre-requirements.txt", README, "LICENSE", "CHANGELOG.md",
     "CONTRIBUTING.md", "SECURITY.md", "checkpoints", "demo", "docs", "trainer", "Dockerfile",
-    "compose.yaml", "Makefile", "pyproject.toml", "bench",
+    ".dockerignore", "compose.yaml", "pillow-override.txt", "Makefile", "pyproject.toml", "bench",
 )  # fmt: skip
 """Of the repository, what a Space gets where it is there: what runs, and what its README names."""
 LEFT_OUT = ("__pycache__", "*.pyc", ".*")
 
 
-def write_space(folder: Path, repo: str, models: str | None = None, root: Path = ROOT) -> None:
+def write_space(
+    folder: Path,
+    repo: str,
+    models: str | None = None,
+    sdk: Sdk = "gradio",
+    root: Path = ROOT,
+) -> None:
     """Writes the folder of the Space `repo`.
 
     Args:
         models: the repository of the four models, for the Space's page; default: as README says.
+        sdk: what builds it there: the Space's own image with Gradio, or our Dockerfile.
         root: the repository to take it from.
 
     Raises:
@@ -45,6 +53,7 @@ def write_space(folder: Path, repo: str, models: str | None = None, root: Path =
     card = RepoCard((root / README).read_text())
     if models is not None:
         card.data["models"] = [models]
+    card.data["sdk"] = sdk
     card.data["thumbnail"] = f"https://huggingface.co/spaces/{repo}/resolve/main/{THUMBNAIL}"
     (folder / README).write_text(str(card))
 
