@@ -88,7 +88,7 @@ def test_what_is_copied_is_there_and_not_ignored(steps: list[tuple[str, str]]) -
 
 
 def test_pillow_is_lifted_over_gradios_bound() -> None:
-    override = Requirement((ROOT / "pillow-override.txt").read_text())
+    override = Requirement((ROOT / "pillow-override.txt").read_text().strip())
     assert override.name == "pillow"
     assert "12.9" not in override.specifier
     assert "13.0" in override.specifier

@@ -90,8 +90,10 @@ def test_only_a_job_that_asks_borrows_a_gpu_and_a_refusal_is_told(
     spaces: StandIn, jobs: Jobs
 ) -> None:
     token = create_token()
-    assert wait_for(jobs, jobs.start(QUICK, token), token, *ENDED).state == DONE
+    plain = jobs.start(QUICK, token)
+    wait_until(lambda: jobs.of_owner(token)[0].process is not None)
     assert spaces.declared == []
+    jobs.delete(plain.id, token)
     spaces.refusal = "<b>Quota</b>\nexceeded"
     refused = wait_for(jobs, jobs.start(QUICK, token, gpu_s=DECLARED_S), token, *ENDED)
     assert spaces.declared == [DECLARED_S]
