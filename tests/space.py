@@ -1,7 +1,7 @@
 """Rehearses the Space: `python -m tests.space --python runs/space/venv/bin/python` (`make space`).
 
-As the platform does: what `publish --space` would push, read-only, as user 1000 where this is run by
-root and that user may run the interpreter, with a Space's variables, inside a page of another
+As the platform does: what `publish --space` would push, read-only, as user 1000 where this is run
+by root and that user may run the interpreter, with a Space's variables, inside a page of another
 origin. A browser gives it a picture, reads every tab, and starts a job. What cannot be had as the
 platform has it is said.
 """
