@@ -136,8 +136,8 @@ def plan(rate_a_core: float, memory_bytes: float) -> Iterator[str]:
         "## What CPU basic carries",
         "",
         f"- A core answers {rate_a_core:.1f} requests/s.",
-        f"- {SPACE_CORES} cores, of which {percent(HEADROOM, 0)} is planned with: {rate_a_core:.1f} x "
-        f"{SPACE_CORES} x {HEADROOM} = {rate:.1f} requests/s.",
+        f"- {SPACE_CORES} cores, of which {percent(HEADROOM, 0)} is planned with: "
+        f"{rate_a_core:.1f} x {SPACE_CORES} x {HEADROOM} = {rate:.1f} requests/s.",
         f"- A visitor who asks every {QUESTION_S:.0f} s (an assumption) takes "
         f"{1 / QUESTION_S:.1f} requests/s: {rate:.1f} / {1 / QUESTION_S:.1f} = "
         f"{rate * QUESTION_S:.0f} visitors at the same time.",
