@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.augment import normalise
+from trainer.calibration import temper
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.decoding import shared_decoder
 from trainer.errors import CheckpointError, QuartetError
@@ -27,6 +28,9 @@ class Answers:
 
     logits: dict[str, Tensor]
     """Recipe name to `(N, 10)` float32, for every loaded model."""
+    probabilities: dict[str, Tensor]
+    """Recipe name to `(N, 10)` float64, of the logits divided by the model's temperature: what
+    people are told."""
     seconds: dict[str, float]
     """Recipe name to the time of its pass over the whole batch, shared or not."""
 
@@ -74,7 +78,7 @@ class Quartet:
         """Classifies pictures.
 
         Args:
-            images: `(N, 3, 32, 32)` uint8, each from `picture.to_pixels`.
+            images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
         """
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
@@ -84,8 +88,13 @@ class Quartet:
                 features = body.backbone(normalise(images, body.image_px))
                 logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
+            probabilities = {
+                name: temper(logits[name], record.temperature)
+                for name, record in self.records.items()
+            }
         return Answers(
             {name: logits[name] for name in self.records},
+            probabilities,
             {name: seconds[name] for name in self.records},
         )
 
@@ -107,10 +116,10 @@ class Quartet:
         """
         content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         pixels = shared_decoder().decode(content, crop)
-        logits = self.classify(torch.from_numpy(pixels)[None]).logits
+        answers = self.classify(torch.from_numpy(pixels)[None])
         return {
-            name: dict(zip(CLASSES, values[0].softmax(dim=0).tolist(), strict=True))
-            for name, values in logits.items()
+            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
+            for name, shares in answers.probabilities.items()
         }
 
     def _add(self, checkpoint: Checkpoint) -> None:

@@ -157,7 +157,7 @@ class GpuProcess:
         try:
             self.status = self._run()
         except Exception as error:  # the service's refusals, such as a quota that is used up
-            reason = re.sub(r"<[^>]*>|\s+", " ", str(error)).strip()
+            reason = re.sub(r"(<[^>]*>|\s)+", " ", str(error)).strip()
             with (self._folder / LOG).open("a") as log:
                 log.write(f"error: {words.describe_no_gpu(reason)}\n")
 

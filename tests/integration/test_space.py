@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import ROOT
-from trainer.publication.card import BASE_MODELS, DATA_SET, LICENSE
+from trainer.backbones import TORCHVISION_ON_HUB
+from trainer.publication.card import DATA_SET, LICENSE
 
 SOURCES = [ROOT / "app.py", *(ROOT / "trainer").rglob("*.py"), *(ROOT / "demo").rglob("*.py")]
 DISTRIBUTIONS = {
@@ -44,7 +45,7 @@ def test_front_matter_names_what_is_there() -> None:
     assert card["sdk_version"] in requirements()["gradio"].specifier
     assert len(card["short_description"]) <= 60
     assert (ROOT / card["thumbnail"]).is_file()
-    assert card["models"] == sorted(set(BASE_MODELS.values()))
+    assert card["models"] == [TORCHVISION_ON_HUB]
     assert card["datasets"] == [DATA_SET]
     assert card["suggested_hardware"] in set(SpaceHardware)
     assert card["license"] == LICENSE

@@ -6,17 +6,13 @@ from typing import Any
 from huggingface_hub import CardData, EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
+from trainer.backbones import tell_backbone
 from trainer.record import Record
 
 LICENSE = "apache-2.0"
 DATA_SET = "uoft-cs/cifar10"
 """CIFAR-10's name on the Hub."""
 TASK = "image-classification"
-BASE_MODELS = {
-    "torchvision ResNet18_Weights.IMAGENET1K_V1": "timm/resnet18.tv_in1k",
-    "resnet18-imagenet": "timm/resnet18.tv_in1k",
-}
-"""Name of a backbone to the Hub's repository of the weights it is, or began as."""
 
 
 def describe_result(record: Record) -> EvalResult:
@@ -38,7 +34,8 @@ def build_card_data(records: Iterable[Record]) -> CardData:
     bases: set[str] = set()
     for record in records:
         index += eval_results_to_model_index(record.name, [describe_result(record)])
-        bases |= {BASE_MODELS[name] for name in {record.backbone.name} & BASE_MODELS.keys()}
+        backbone = record.backbone
+        bases |= {tell_backbone(backbone.name, backbone.sha256).hub or ""} - {""}
     values: dict[str, Any] = {
         "license": LICENSE,
         "library_name": "pytorch",

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from trainer.backbones import tell_backbone
 from trainer.checkpoint import list_names, load_checkpoint, load_predictions
 from trainer.files import write_file
 from trainer.hub import MODEL_SUFFIXES
@@ -61,6 +62,7 @@ def _configure(records: Records) -> dict[str, Any]:
                 "file": f"{name}.safetensors",
                 "sha256": record.weights_sha256,
                 "image_px": record.recipe.image_px,
+                "temperature": record.temperature,
                 "test_accuracy": record.test.accuracy,
             }
             for name, record in records.items()
@@ -84,7 +86,12 @@ def _write_card(records: Records, repo: str) -> str:
         first=every[0],
         classes=CLASSES,
         native_px=NATIVE_PX,
-        backbones=dict.fromkeys((one.backbone.name, one.backbone.sha256) for one in every),
+        backbones={
+            (one.backbone.name, one.backbone.sha256): tell_backbone(
+                one.backbone.name, one.backbone.sha256
+            )
+            for one in every
+        },
         rows=[_list_cells(record) for record in every],
     )
 
