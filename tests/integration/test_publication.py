@@ -117,6 +117,18 @@ def test_quartet_of_a_folder_answers_for_a_path_and_for_bytes() -> None:
         assert torch.tensor(list(shares.values())).sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/hosting.md"])
+def test_documented_lines_load_a_folder(
+    page: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (lines,) = re.findall(
+        r"```python\n(from trainer import load_quartet.*?)```", (ROOT / page).read_text(), re.DOTALL
+    )
+    monkeypatch.chdir(ROOT)
+    exec(lines, {})
+    assert "'cat': " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("source", ["nowhere", "/no/where", "a/b/c", "../x"])
 def test_what_is_neither_folder_nor_repository_is_said(source: str) -> None:
     with pytest.raises(HubError, match="name one as USER/NAME"):
