@@ -73,12 +73,14 @@ def find_user(python: Path) -> int | None:
         say(f"runs as user {os.getuid()}, not {USER}")
         return None
     # Its own interpreter may lie in root's home.
-    tried = subprocess.run(
-        ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", python, "-c", ""],
-        capture_output=True,
-        check=False,
-    )
-    if tried.returncode:
+    command = [python, "-c", "import os, sys; sys.exit(os.access('/', os.W_OK))"]
+    try:
+        tried = subprocess.run(
+            command, user=USER, group=USER, extra_groups=[], capture_output=True, check=False
+        ).returncode
+    except PermissionError:
+        tried = 1
+    if tried:
         say(f"runs as root, for user {USER} may not run {python}; so nothing is read-only to it")
         return None
     return USER
