@@ -73,7 +73,7 @@ def find_user(python: Path) -> int | None:
         say(f"runs as user {os.getuid()}, not {USER}")
         return None
     # Its own interpreter may lie in root's home.
-    command = [python, "-c", "import os, sys; sys.exit(os.access('/', os.W_OK))"]
+    command = [str(python), "-c", "import os, sys; sys.exit(os.access('/', os.W_OK))"]
     try:
         tried = subprocess.run(
             command, user=USER, group=USER, extra_groups=[], capture_output=True, check=False
