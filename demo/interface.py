@@ -13,11 +13,12 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from demo.gallery import EXAMPLES_DIR, Gallery
-from demo.jobs.backend import ROOT, SHIPPED
+from demo.jobs.backend import ROOT, SHIPPED, Backend
 from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import load_secret
+from demo.jobs.zero import ZeroBackend, is_zero_gpu
 from demo.models import Models
 from demo.server import lifecycle
 from demo.server.api import Api
@@ -119,10 +120,15 @@ def _open_home() -> Path:
 
 
 def _open_jobs(home: Path, checkpoints: Path) -> Jobs:
-    """Jobs on this machine, or on Hugging Face's where the environment says so."""
+    """Jobs on this machine, with a borrowed GPU on ZeroGPU, or on Hugging Face Jobs, as the
+    environment says."""
     limits = Limits()
     hub = HubSettings.from_environment(os.environ)
-    backend = HubBackend(hub, limits.wall_s, checkpoints) if hub else None
+    backend: Backend | None = None
+    if hub:
+        backend = HubBackend(hub, limits.wall_s, checkpoints)
+    elif is_zero_gpu():
+        backend = ZeroBackend(checkpoints)
     return Jobs(home, checkpoints, limits, backend, Path(get_upload_folder()))
 
 

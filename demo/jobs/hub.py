@@ -76,6 +76,7 @@ class HubBackend:
     full_data = True
     threads: int | None = None
     waiting_s = 900.0
+    offers_gpu = False
     saving_s = 2 * SAVING_S
     """It asks whether to end every few seconds, and then the checkpoint is fetched."""
 
@@ -114,6 +115,9 @@ class HubBackend:
                 mine = hardware[self._settings.flavor]
                 self._price_a_second = mine.unit_cost_usd / SECONDS[mine.unit_label]
         return self._settings.usd_a_day / max(self._price_a_second, 1e-9)
+
+    def admit(self, folder: Path) -> None:
+        """Nothing: every job has the same hardware."""
 
     def start(self, order: Order) -> "HubProcess":
         path, settings = f"jobs/{order.folder.name}", order.settings

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo.jobs.backend import EVENTS, NAME, OWN, SHIPPED, START, Backend
+from demo.jobs.backend import EVENTS, GPU, NAME, OWN, SHIPPED, START, Backend, read_gpu_s
 from demo.jobs.estimate import Estimate, estimate, measure_pace
 from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend
@@ -91,13 +91,19 @@ class Jobs:
         self._sweeper.start()
 
     def start(
-        self, settings: JobSettings, token: str, pictures: Sequence[str] = (), sender: str = ""
+        self,
+        settings: JobSettings,
+        token: str,
+        pictures: Sequence[str] = (),
+        sender: str = "",
+        gpu_s: float | None = None,
     ) -> Job:
         """Queues a job.
 
         Args:
             pictures: ids of the owner's taught pictures; the job gets copies.
             sender: where the wish comes from, as the limits count; tokens cost nothing.
+            gpu_s: how long it may have a GPU, where it asks for one and the backend offers it.
 
         Raises:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
@@ -114,6 +120,9 @@ class Jobs:
             raise Refused("backend", reason=give_reason(error)) from error
         try:
             self._fill(fresh, self._find_start(settings, token), taught)
+            if gpu_s is not None and self.backend.offers_gpu:
+                (fresh / GPU).write_text(str(gpu_s))
+                self.backend.admit(folder)
             with self._queue.changed:
                 self._check_caps(token, sender, seconds_a_day)
                 self._folders.mkdir(exist_ok=True)
@@ -203,17 +212,21 @@ class Jobs:
         """How far the job is. What it costs does not grow with the job."""
         return self._readers.read(self.folder(job) / EVENTS)
 
-    def estimate(self, settings: JobSettings, images_at_hand: int, pictures: int) -> Estimate:
+    def estimate(
+        self, settings: JobSettings, images_at_hand: int, pictures: int, gpu: bool = False
+    ) -> Estimate:
         """How long a job would take, by the last one of its kind here, and whether it may.
 
         Args:
             images_at_hand: training images that there are to draw from.
             pictures: of one's own.
+            gpu: with a GPU.
         """
         pace = None
+        kind = settings.trained, settings.image_px, gpu
         for job in reversed(self._store.in_state(DONE, STOPPED, TIMED_OUT)):
-            mine = job.settings
-            if mine and (mine.trained, mine.image_px) == (settings.trained, settings.image_px):
+            mine, had_gpu = job.settings, read_gpu_s(self.folder(job)) is not None
+            if mine and (mine.trained, mine.image_px, had_gpu) == kind:
                 pace = measure_pace(self.watch(job))
                 if pace is not None:
                     break

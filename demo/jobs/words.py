@@ -82,6 +82,10 @@ def describe_status(status: int) -> str:
     return f"The job ended with status {status} before it was done: start it again."
 
 
+def describe_no_gpu(reason: str) -> str:
+    return f"no GPU could be had ({reason}): start the job again without one"
+
+
 def describe_hub(flavor: str) -> str:
     return f"on Hugging Face Jobs ({flavor})"
 
