@@ -1,5 +1,6 @@
 """The four models side by side: `Quartet.classify`."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from torch import Tensor
 from trainer.augment import normalise
 from trainer.calibration import temper
 from trainer.checkpoint import Checkpoint, load_checkpoint, load_familiarity
+from trainer.decoding import shared_decoder
 from trainer.errors import CheckpointError, QuartetError
 from trainer.familiarity import ALLOWED_FALSE_ALARMS, Familiarity
 from trainer.files import hash_tensors
-from trainer.recipe import RECIPE_NAMES
+from trainer.picture import Crop
+from trainer.recipe import CLASSES, RECIPE_NAMES
 from trainer.record import Record
 from trainer.resnet import FoldedBackbone, is_head
 
@@ -34,6 +37,13 @@ class Answers:
     familiar: Tensor | None
     """`(N,)` bool, False for a picture that looks like none of the ten classes; None where no model
     can tell."""
+
+    def of_picture(self, row: int) -> dict[str, dict[str, float]]:
+        """Recipe name to class to probability, 0..1, of one picture of the batch."""
+        return {
+            name: dict(zip(CLASSES, shares[row].tolist(), strict=True))
+            for name, shares in self.probabilities.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,23 @@ class Quartet:
             familiar,
         )
 
+    def ask(
+        self, picture: str | os.PathLike[str] | bytes, crop: Crop = "centre"
+    ) -> dict[str, dict[str, float]]:
+        """What the models say of one picture.
+
+        Args:
+            picture, crop: as for `read_picture`.
+
+        Returns:
+            Recipe name to class to probability, 0..1.
+
+        Raises:
+            PictureError: it is not a picture we take.
+            OSError: the file cannot be read.
+        """
+        return self.classify(read_picture(picture, crop)).of_picture(0)
+
     def _judge(self, name: str, features: Tensor, logits: Tensor) -> Tensor:
         """True `(N,)` where a model's detector finds nothing strange."""
         facts = self.records[name].familiarity
@@ -124,6 +151,21 @@ class Quartet:
             self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
+
+
+def read_picture(picture: str | os.PathLike[str] | bytes, crop: Crop = "centre") -> Tensor:
+    """What the models see of a picture, `(1, 3, S, S)` uint8.
+
+    Args:
+        picture: a file's path or content: JPEG, PNG, WebP, GIF or BMP.
+        crop: `centre`, the largest centred square, or `fit`, the whole picture on white.
+
+    Raises:
+        PictureError: it is not a picture we take.
+        OSError: the file cannot be read.
+    """
+    content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    return torch.from_numpy(shared_decoder().decode(content, crop))[None]
 
 
 def choose_decider(records: Mapping[str, Record]) -> str | None:

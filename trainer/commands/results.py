@@ -10,7 +10,6 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from trainer.commands.flags import Checkpoints, File, Only, Source, Switch
 from trainer.errors import PictureError
-from trainer.recipe import CLASSES
 from trainer.wording import count
 
 
@@ -98,10 +97,7 @@ def predict(
         top: Classes shown.
         as_json: All ten probabilities as JSON, and whether the picture looks familiar.
     """
-    import torch
-
-    from trainer.decoding import shared_decoder
-    from trainer.predict import Quartet
+    from trainer.predict import Quartet, read_picture
     from trainer.wording import describe_foreign
 
     quartet = Quartet(checkpoints)
@@ -113,16 +109,13 @@ def predict(
     status = 0
     for path in images:
         try:
-            pixels = shared_decoder().decode(path.read_bytes(), crop)
+            pixels = read_picture(path, crop)
         except (PictureError, OSError) as error:
             print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             status = 1
             continue
-        answers = quartet.classify(torch.from_numpy(pixels)[None])
-        results[str(path)] = {
-            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
-            for name, shares in answers.probabilities.items()
-        }
+        answers = quartet.classify(pixels)
+        results[str(path)] = answers.of_picture(0)
         if decider and answers.familiar is not None and not answers.familiar[0]:
             notes[str(path)] = describe_foreign(decider, pixels.shape[-1])
     if as_json:
