@@ -29,6 +29,7 @@ from trainer.familiarity import (
     measure_auroc,
 )
 from trainer.figures import Outputs, fit_stored, stored_outputs
+from trainer.picture import NATIVE_PX, SQUARE_PX
 from trainer.predict import choose_decider
 from trainer.record import OnPhotographs, Record
 
@@ -40,7 +41,7 @@ BANK, NEIGHBOUR = 1500, 50
 TIMED = 200
 
 Scores = dict[str, Tensor]
-"""`validation`, `32 px` and `64 px` to strangeness `(N,)`."""
+"""`validation` and each size of square, `32 px`, to strangeness `(N,)`."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def _measure(folder: Path, name: str, data: Dataset, photographs: Photographs) -
 
 
 def _list_sizes(photographs: Photographs) -> list[tuple[str, Tensor]]:
-    both = (photographs.images, photographs.sharp)
-    return [(f"{images.shape[-1]} px", images) for images in both]
+    """The sizes that the app hands to the models."""
+    return [(f"{side} px", photographs.squares[side]) for side in (NATIVE_PX, SQUARE_PX)]
 
 
 def _describe(scores: Tensor, familiar: Tensor, threshold: float, side_px: int) -> OnPhotographs:
