@@ -90,8 +90,8 @@ def _write_page(folder: Path, photographs: Photographs) -> Iterator[str]:
         "",
         f"Written by `python -m bench.photographs`: share that each model gets right of "
         f"{int(photographs.familiar.sum())} photographs of the ten classes, 64 pixels a side, "
-        "which are not in the repository, by the square that they are reduced to. The app cuts squares "
-        f"of {SQUARE_PX} pixels, which was chosen by this table; nothing was trained on them.",
+        "which are not in the repository, by the square that they are reduced to. The app cuts "
+        f"squares of {SQUARE_PX} pixels, chosen by this table; nothing was trained on them.",
         "",
         f"| model | {' | '.join(sizes)} |",
         "| --- |" + " --- |" * len(SIDES),
