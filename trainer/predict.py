@@ -26,10 +26,15 @@ class Answers:
     """Recipe name to `(N, 10)` float32, for every loaded model."""
     seconds: dict[str, float]
     """Recipe name to the time of its pass over the whole batch, shared or not."""
+    features: dict[str, Tensor]
+    """Recipe name to `(N, 512)` float32: what its last layer was handed."""
+    maps: dict[str, Tensor]
+    """Recipe name to `(N, C, h, w)` float32: the map from which its backbone's `finish` goes on, so
+    that an explanation (`explain.heat`) needs no second pass."""
 
 
 @dataclass(frozen=True)
-class _Body:
+class Body:
     """A backbone and the last layers that share it."""
 
     backbone: FoldedBackbone
@@ -54,7 +59,7 @@ class Quartet:
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, QuartetError] = {}
         """Recipe name to why its model is missing."""
-        self._bodies: dict[str, _Body] = {}
+        self._bodies: dict[str, Body] = {}
         for name in names:
             try:
                 checkpoint = load_checkpoint(folder, name)
@@ -71,20 +76,30 @@ class Quartet:
         """Classifies pictures.
 
         Args:
-            images: `(N, 3, 32, 32)` uint8, each from `picture.to_pixels`.
+            images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
         """
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
+        features: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
         with torch.inference_mode():
             for body in self._bodies.values():
                 start = time.perf_counter()
-                features = body.backbone(normalise(images, body.image_px))
-                logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
+                early, vectors = body.backbone.look(normalise(images, body.image_px))
+                logits |= {name: F.linear(vectors, *head) for name, head in body.heads.items()}
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
+                features |= dict.fromkeys(body.heads, vectors)
+                maps |= dict.fromkeys(body.heads, early)
         return Answers(
             {name: logits[name] for name in self.records},
             {name: seconds[name] for name in self.records},
+            {name: features[name] for name in self.records},
+            {name: maps[name] for name in self.records},
         )
+
+    def body_of(self, name: str) -> Body:
+        """The backbone of a loaded model and the last layers on it; the frozen pair's is one."""
+        return next(body for body in self._bodies.values() if name in body.heads)
 
     def _add(self, checkpoint: Checkpoint) -> None:
         """Adds a model, or only its last layer where another brought the same backbone."""
@@ -92,6 +107,6 @@ class Quartet:
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
-            self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
+            self._bodies[key] = Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
