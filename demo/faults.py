@@ -21,6 +21,10 @@ SENTENCES = {
         ("checkpoint_not_safetensors", "checkpoint_not_resnet", "checkpoint_wrong_tensor"),
         "The model's file does not hold a model of this kind.",
     ),
+    **dict.fromkeys(
+        ("analysis_missing", "analysis_outdated"),
+        f"What explains the models was not prepared: {_TELL}.",
+    ),
     "record_damaged": "The model's record is damaged.",
     "record_format": "The model's record is of another version of the app.",
     **dict.fromkeys(

@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 import trainer
+from trainer.commands.explaining import analyse, explain, sweep
 from trainer.commands.flags import FLAGS, MARKERS
 from trainer.commands.results import evaluate, predict, report
 from trainer.commands.standby import await_arguments, end_process
@@ -18,7 +19,8 @@ from trainer.errors import QuartetError, SettingError
 Command = Callable[..., int]
 
 COMMANDS: dict[str, Command] = {
-    command.__name__: command for command in (train, finetune, evaluate, predict, report)
+    command.__name__: command
+    for command in (train, finetune, evaluate, predict, explain, report, analyse, sweep)
 }
 _PROGRAM = "python -m trainer"
 

@@ -6,26 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from tyro.constructors import PrimitiveConstructorSpec
 
-from trainer.commands.flags import Checkpoints, File, Only, Source, Switch
+from trainer.commands.flags import Checkpoints, File, Images, Only, Source, Switch
 from trainer.errors import PictureError
 from trainer.recipe import CLASSES
-
-
-def _read_images(given: list[str]) -> tuple[Path, ...]:
-    if not given:
-        raise ValueError("name a picture")
-    return tuple(map(Path, given))
-
-
-_IMAGES = PrimitiveConstructorSpec[tuple[Path, ...]](
-    nargs="*",
-    metavar="IMAGE [IMAGE ...]",
-    instance_from_str=_read_images,
-    is_instance=lambda value: isinstance(value, tuple),
-    str_from_instance=lambda value: list(map(str, value)),
-)
 
 
 def evaluate(
@@ -66,12 +50,7 @@ def evaluate(
 
 
 def predict(
-    images: Annotated[
-        tuple[Path, ...],
-        _IMAGES,
-        tyro.conf.Positional,
-        tyro.conf.arg(help="Pictures.", help_behavior_hint=""),
-    ],
+    images: Images,
     checkpoints: Checkpoints = Path("checkpoints"),
     crop: Literal["centre", "fit"] = "centre",
     top: Annotated[int, tyro.conf.arg(metavar="N")] = 3,

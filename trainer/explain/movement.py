@@ -20,9 +20,7 @@ def measure_movement(start: Mapping[str, Tensor], end: Mapping[str, Tensor]) -> 
     Returns:
         Layer (`layer1.0.conv1`) to distance, in the order they are applied.
     """
-    return {
-        layer: _distance(start, end, names) for layer, names in list_layers().items()
-    }
+    return {layer: _distance(start, end, names) for layer, names in list_layers().items()}
 
 
 def measure_stage_movement(

@@ -63,7 +63,9 @@ class Path:
         ends = [pack_statistics(self.start)[None], pack_statistics(self.end)[None]]
         known = torch.cat([ends[0], self.statistics, ends[1]])
         before = min(int(place * (POINTS - 1)), POINTS - 2)
-        between: Tensor = torch.lerp(known[before], known[before + 1], place * (POINTS - 1) - before)
+        between: Tensor = torch.lerp(
+            known[before], known[before + 1], place * (POINTS - 1) - before
+        )
         return between
 
 
@@ -96,13 +98,16 @@ def have_one_backbone(start: Mapping[str, Tensor], end: Mapping[str, Tensor]) ->
 def pack_statistics(weights: Mapping[str, Tensor]) -> Tensor:
     """BatchNorm's running means and variances of a state dict, `(2, 4800)` float32."""
     return torch.stack(
-        [torch.cat([weights[name].float() for name in list_statistics(part)]) for part in STATISTICS]
+        [
+            torch.cat([weights[name].float() for name in list_statistics(part)])
+            for part in STATISTICS
+        ]
     )
 
 
 def unpack_statistics(statistics: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The reverse of `pack_statistics`, shapes as in `like`."""
-    unpacked = {}
+    unpacked: dict[str, Tensor] = {}
     for part, values in zip(STATISTICS, statistics, strict=True):
         names = list_statistics(part)
         sizes = [len(like[name]) for name in names]

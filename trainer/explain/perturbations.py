@@ -89,7 +89,7 @@ def _blur(pixels: Tensor, amount: float) -> Tensor:
 
 
 def _brighten(pixels: Tensor, amount: float) -> Tensor:
-    return pixels * 2.0**amount
+    return pixels * float(2.0**amount)
 
 
 def _add_noise(pixels: Tensor, amount: float) -> Tensor:
@@ -112,8 +112,8 @@ def _crop(pixels: Tensor, amount: float) -> Tensor:
 
 
 def _resample(pixels: Tensor, matrix: Tensor) -> Tensor:
-    """Pictures seen through an affine map `(1, 2, 3)` from places in the result, -1..1, to places in
-    `pixels`; bilinear, what lies outside mirrored at the edge."""
+    """Pictures seen through an affine map `(1, 2, 3)` from places in the result, -1..1, to places
+    in `pixels`; bilinear, what lies outside mirrored at the edge."""
     grid = F.affine_grid(matrix.expand(len(pixels), 2, 3), list(pixels.shape), align_corners=False)
     return F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
 
@@ -179,9 +179,7 @@ def trace_confidence(classify: Classify, image: Tensor, kind: Kind) -> Curve:
         breaks[name] = min(
             (
                 amount
-                for amount, answer in zip(
-                    perturbation.amounts, answers[name].tolist(), strict=True
-                )
+                for amount, answer in zip(perturbation.amounts, answers[name].tolist(), strict=True)
                 if answer != own
             ),
             key=perturbation.strength,

@@ -82,8 +82,7 @@ def describe_reason(reason: Reason) -> str:
     manner = "clearly" if reason.margin >= CLEAR_MARGIN else "narrowly"
     second = percent(reason.confidence - reason.margin)
     said = (
-        f"{manner} {article(answer)} ({percent(reason.confidence)}, then {runner_up} with "
-        f"{second})"
+        f"{manner} {article(answer)} ({percent(reason.confidence)}, then {runner_up} with {second})"
     )
     agrees = reason.neighbour == reason.answer
     like = (
