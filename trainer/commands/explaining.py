@@ -1,24 +1,15 @@
 """`explain`, `analyse` and `sweep`: why models answer as they do, and what training changed."""
 
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from trainer.commands.flags import Checkpoints, File, Images, Source
 from trainer.errors import PictureError
-from trainer.recipe import BACKBONE_OF, CLASSES
+from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE
 from trainer.wording import percent
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from trainer.data import Dataset
-    from trainer.explain.analysed import Analysis
-    from trainer.predict import Quartet
 
 Out = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 
@@ -42,9 +33,8 @@ def explain(
     """
     from trainer.data import load_dataset
     from trainer.decoding import shared_decoder
-    from trainer.explain import drawing
     from trainer.explain.analysed import FILE, load_analysis
-    from trainer.files import write_file
+    from trainer.explain.written import write_changes, write_picture
     from trainer.predict import Quartet
 
     quartet = Quartet(checkpoints)
@@ -61,12 +51,9 @@ def explain(
             status = 1
             continue
         print(path)
-        _explain_picture(pixels, out / path.stem, quartet, analysis, sample)
-    write_file(out / "changes.svg", drawing.draw_changes(analysis))
-    write_file(out / "paths.svg", drawing.draw_paths(analysis))
-    steps = drawing.draw_step_sizes(quartet.records)
-    if steps is not None:
-        write_file(out / "step-sizes.svg", steps)
+        for name, said in write_picture(pixels, out, path.stem, quartet, analysis, sample).items():
+            print(f"  {name:<12}{said}")
+    write_changes(out, quartet.records, analysis)
     print(f"the figures are in {out}")
     return status
 
@@ -116,7 +103,6 @@ def sweep(
     from trainer.explain.sweep import SweepCell, sweep_rates
     from trainer.files import write_file
     from trainer.finetune import load_start
-    from trainer.recipe import PLAIN_BACKBONE
 
     recipe = load_record(checkpoints, BACKBONE_OF).recipe
     backbone = load_start(PLAIN_BACKBONE, checkpoints)
@@ -132,78 +118,6 @@ def sweep(
     write_file(out, (result.model_dump_json(indent=1) + "\n").encode())
     print(f"{out} is written")
     return 0
-
-
-def _explain_picture(
-    pixels: "np.ndarray",
-    stem: Path,
-    quartet: "Quartet",
-    analysis: "Analysis",
-    sample: "Dataset",
-) -> None:
-    """Writes one picture's figures and numbers, and prints the sentences."""
-    import torch
-    from torch import Tensor
-
-    from trainer.data import split_validation
-    from trainer.explain import drawing
-    from trainer.explain.explanation import explain_answer
-    from trainer.explain.perturbations import PERTURBATIONS, trace_confidence
-    from trainer.files import write_file
-    from trainer.metrics import energy
-
-    def classify(images: Tensor) -> dict[str, Tensor]:
-        return {n: each.softmax(dim=1) for n, each in quartet.classify(images).logits.items()}
-
-    answers = quartet.classify(torch.from_numpy(pixels)[None])
-    explanations = {
-        name: explain_answer(
-            quartet,
-            name,
-            answers,
-            logits[0].softmax(dim=0),
-            bool(energy(logits)[0] <= quartet.records[name].energy_threshold),
-            analysis,
-        )
-        for name, logits in answers.logits.items()
-        if name in analysis.banks
-    }
-    curves = {
-        kind: trace_confidence(classify, torch.from_numpy(pixels), kind) for kind in PERTURBATIONS
-    }
-    for name, explanation in explanations.items():
-        print(f"  {name:<12}{explanation.sentence}")
-    numbers: dict[str, Any] = {
-        "models": {
-            name: {
-                "answer": CLASSES[each.reason.answer],
-                "sentence": each.sentence,
-                "reason": asdict(each.reason),
-                "heat": each.heat.tolist(),
-                "neighbours": each.neighbours.rows[0].tolist(),
-                "point": each.point.tolist(),
-            }
-            for name, each in explanations.items()
-        },
-        "curves": {
-            kind: {
-                "amounts": curve.perturbation.amounts,
-                "confidence": {name: c.tolist() for name, c in curve.confidence.items()},
-                "breaks": curve.breaks,
-                "first": curve.first,
-            }
-            for kind, curve in curves.items()
-        },
-    }
-    training = split_validation(sample)[0].images.numpy()
-    points = {name: each.point for name, each in explanations.items()}
-    for suffix, content in (
-        (".json", (json.dumps(numbers, indent=1) + "\n").encode()),
-        ("-reasons.svg", drawing.draw_reasons(pixels, explanations, training)),
-        ("-mind.svg", drawing.draw_curves(curves)),
-        ("-map.svg", drawing.draw_map(analysis, sample.test.labels, points)),
-    ):
-        write_file(stem.with_name(stem.name + suffix), content)
 
 
 def _tell(line: str) -> None:

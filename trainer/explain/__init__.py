@@ -9,7 +9,7 @@ About a picture, from the one pass that answered it (`predict.Answers`):
 * `plane.Projection.place`: where it lies on the map of features.
 * `paths.Path.classify`: what the models between two models say of it.
 
-About the networks, computed once for a set of checkpoints by `analysis.analyse`, kept in one
+About the networks, computed once for a set of checkpoints by `analysis.analyse_set`, kept in one
 verified file and read by `analysed.load_analysis`: how far every layer moved (`movement`), how
 alike its features still are (`similarity`), the map of the test images, accuracies along the paths.
 

@@ -138,7 +138,9 @@ class _Analyser:
                 continue
             self._tell(f"path from {start} to {end}")
             path = self._build_path(weights, models[end])
-            paths.append(PathFacts(start=start, end=end, right=self._count_right(path)))
+            paths.append(
+                PathFacts(start=start, end=end, right=self._count_right(path, features.test[end]))
+            )
             if path.statistics is not None:
                 statistics[name_path(start, end)] = path.statistics
         heads = {
@@ -217,12 +219,17 @@ class _Analyser:
         ]
         return Path(start, end.weights, image_px, torch.stack(statistics))
 
-    def _count_right(self, path: Path) -> tuple[int, ...]:
+    def _count_right(self, path: Path, features: Tensor) -> tuple[int, ...]:
+        """Right answers at every place; `features` are those of the test images at the end."""
         test = self._sample.test
-        return tuple(
-            int((path.classify(place, test.images).argmax(dim=1) == test.labels).sum())
-            for place in list_places()
-        )
+        right = []
+        for place in list_places():
+            if path.statistics is None or place == 1:
+                logits = path.classify_features(place, features)
+            else:
+                logits = path.classify(place, test.images)
+            right.append(int((logits.argmax(dim=1) == test.labels).sum()))
+        return tuple(right)
 
 
 def _have_one_size(one: Checkpoint, other: Checkpoint) -> bool:

@@ -13,6 +13,8 @@ from trainer.resnet import FoldedBackbone, is_head, list_statistics
 POINTS = 11
 """Places along a path where accuracy is measured, both ends among them, evenly apart."""
 STATISTICS = ("running_mean", "running_var")
+_BATCH = 50
+"""Images at once: so few that a layer's maps stay in a processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Path:
     statistics: Tensor | None
     """`(POINTS - 2, 2, 4800)` float32: BatchNorm's running means and variances at the points
     between the ends, in the order of `resnet.list_statistics`; None where the ends have the same
-    backbone."""
+    backbone, and only the last layer changes along the path."""
 
     def weights_at(self, place: float) -> dict[str, Tensor]:
         """The state dict, float32, at a place between 0 (the start) and 1 (the end).
@@ -53,10 +55,18 @@ class Path:
         weights = self.weights_at(place)
         with torch.inference_mode():
             backbone = FoldedBackbone(weights, self.image_px)
-            features = torch.cat(
-                [backbone(normalise(part, self.image_px)) for part in images.split(_BATCH)]
-            )
-            return F.linear(features, weights["fc.weight"], weights["fc.bias"])
+            batches = images.split(_BATCH)
+            features = [backbone(normalise(batch, self.image_px)) for batch in batches]
+        return self.classify_features(place, torch.cat(features))
+
+    def classify_features(self, place: float, features: Tensor) -> Tensor:
+        """Logits `(N, 10)` float32 of the last layer at a place, for `features (N, 512)`.
+
+        Where the ends have the same backbone, the features of either (`Answers.features`) are those
+        of every place, and no pass is needed.
+        """
+        head = interpolate(self.start, _head_of(self.end), place)
+        return F.linear(features, head["fc.weight"], head["fc.bias"])
 
     def _statistics_at(self, place: float) -> Tensor:
         assert self.statistics is not None
@@ -69,10 +79,6 @@ class Path:
         return between
 
 
-_BATCH = 50
-"""Images at once: so few that a layer's maps stay in a processor's caches."""
-
-
 def list_places() -> list[float]:
     """Where accuracy is measured: 0, 0.1, ..., 1."""
     return [index / (POINTS - 1) for index in range(POINTS)]
@@ -81,13 +87,17 @@ def list_places() -> list[float]:
 def interpolate(
     start: Mapping[str, Tensor], end: Mapping[str, Tensor], place: float
 ) -> dict[str, Tensor]:
-    """(1 - place) * start + place * end, float32; counters are the end's."""
+    """(1 - place) * start + place * end of what `end` holds, float32; counters are the end's."""
     return {
         name: (1 - place) * start[name].float() + place * tensor.float()
         if tensor.is_floating_point()
         else tensor
         for name, tensor in end.items()
     }
+
+
+def _head_of(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in weights.items() if is_head(name)}
 
 
 def have_one_backbone(start: Mapping[str, Tensor], end: Mapping[str, Tensor]) -> bool:

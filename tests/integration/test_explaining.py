@@ -1,0 +1,201 @@
+"""The analysis of the shipped set, made on few images, and what is drawn from it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import CHECKPOINTS, Run
+from tests.records import build_record
+from trainer.checkpoint import load_predictions
+from trainer.data import Dataset, load_sample_rows, split_validation
+from trainer.errors import CheckpointError
+from trainer.explain import analysis as analysing
+from trainer.explain import paths
+from trainer.explain.analysed import (
+    FILE,
+    Analysis,
+    load_analysis,
+    load_path,
+    save_analysis,
+)
+from trainer.explain.drawing import draw_step_sizes
+from trainer.explain.sweep import Sweep
+from trainer.explain.written import write_changes, write_picture
+from trainer.predict import Quartet
+from trainer.recipe import CLASSES, PLAIN_BACKBONE, RECIPE_NAMES
+from trainer.record import Record
+
+MOST_BYTES = 8_000_000
+FULL = ("sgd_full", "adam_full")
+FROZEN = ("sgd_frozen", "adam_frozen")
+
+
+@pytest.fixture(scope="module")
+def quartet() -> Quartet:
+    return Quartet(CHECKPOINTS)
+
+
+@pytest.fixture(scope="module")
+def few(sample: Dataset) -> Dataset:
+    """Of the sample, 120 training and 40 test images, all classes among them."""
+    train, test = (
+        split.subset(
+            torch.cat([(split.labels == label).nonzero()[:count, 0] for label in range(10)])
+        )
+        for split, count in ((sample.train, 12), (sample.test, 4))
+    )
+    return Dataset("few", sample.digest, train, test)
+
+
+@pytest.fixture(scope="module")
+def analysis(few: Dataset) -> Analysis:
+    """The four models', with one point between the ends of each path."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(paths, "POINTS", 3)
+        patched.setattr(analysing, "ESTIMATED_ON", 100)
+        return analysing.analyse_set(CHECKPOINTS, few, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def saved(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("analysis") / FILE
+    save_analysis(path, analysis)
+    return path
+
+
+def test_frozen_pair_has_not_moved_at_all_and_the_full_pair_has(analysis: Analysis) -> None:
+    for name in FROZEN:
+        model = analysis.facts.models[name]
+        assert model.backbone == "sgd_frozen"
+        assert set(model.movement.values()) == set(model.stage_movement.values()) == {0.0}
+        assert set(model.similarity.values()) == {1.0}
+    for name in FULL:
+        model = analysis.facts.models[name]
+        assert min(model.movement.values()) > 0
+        assert all(similarity < 1 for similarity in model.similarity.values())
+        assert model.similarity["layer1"] > model.similarity["features"]
+
+
+def test_ends_of_paths_answer_as_recorded_to_the_image(
+    analysis: Analysis, quartet: Quartet, few: Dataset, sample: Dataset
+) -> None:
+    places = {tuple(image.flatten().tolist()): row for row, image in enumerate(sample.test.images)}
+    rows = load_sample_rows()[[places[tuple(i.flatten().tolist())] for i in few.test.images]]
+    recorded = {
+        name: load_predictions(CHECKPOINTS, record).probabilities[rows].argmax(1)
+        for name, record in quartet.records.items()
+    }
+    right = {name: int((said == few.test.labels).sum()) for name, said in recorded.items()}
+    found = {(path.start, path.end): path.right for path in analysis.facts.paths}
+    assert set(found) == {(PLAIN_BACKBONE, name) for name in RECIPE_NAMES} | {FULL, FROZEN}
+    for (start, end), counts in found.items():
+        assert counts[-1] == right[end]
+        assert counts[0] == right.get(start, counts[0])
+        if start == PLAIN_BACKBONE:
+            assert counts[0] < 20  # a new last layer guesses
+
+
+def test_path_that_was_read_answers_pictures(
+    analysis: Analysis, quartet: Quartet, few: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "POINTS", 3)
+    path = load_path(analysis, *FULL, CHECKPOINTS, CHECKPOINTS)
+    images = few.test.images[:3]
+    for place, name in enumerate(FULL):
+        own = quartet.classify(images).logits[name]
+        assert torch.allclose(path.classify(place, images), own, atol=1e-4)
+    assert path.classify(0.25, images).isfinite().all()
+
+
+def test_analysis_is_read_as_it_was_written(
+    analysis: Analysis, saved: Path, quartet: Quartet, few: Dataset
+) -> None:
+    read = load_analysis(saved, quartet.records, few.digest)
+    assert read.facts == analysis.facts
+    for name in RECIPE_NAMES:
+        assert torch.equal(read.banks[name].vectors, analysis.banks[name].vectors)
+        assert torch.equal(read.points[name], analysis.points[name])
+    assert read.banks["adam_frozen"].labels.tolist() == split_validation(few)[0].labels.tolist()
+    assert read.statistics.keys() == analysis.statistics.keys()
+    assert read.heads.keys() == set(RECIPE_NAMES)
+
+
+def test_damaged_or_foreign_analysis_is_refused(
+    saved: Path, quartet: Quartet, few: Dataset, tmp_path: Path
+) -> None:
+    content = bytearray(saved.read_bytes())
+    for place in (len(content) // 2, content.index(b'\\"right\\":[') + 12):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        (tmp_path / FILE).write_bytes(damaged)
+        with pytest.raises(CheckpointError) as caught:
+            load_analysis(tmp_path / FILE, quartet.records, few.digest)
+        assert caught.value.code == "checkpoint_changed"
+    others: dict[str, Record] = {"sgd_full": build_record(weights_sha256="00")}
+    for records, digest in ((others, few.digest), ({}, "other")):
+        with pytest.raises(CheckpointError) as caught:
+            load_analysis(saved, records, digest)
+        assert caught.value.code == "analysis_outdated"
+    with pytest.raises(CheckpointError) as caught:
+        load_analysis(tmp_path / "none", {}, few.digest)
+    assert caught.value.code == "analysis_missing"
+
+
+def test_pictures_and_changes_are_written(
+    analysis: Analysis, quartet: Quartet, few: Dataset, tmp_path: Path
+) -> None:
+    said = write_picture(few.test.images[0].numpy(), tmp_path, "one", quartet, analysis, few)
+    write_changes(tmp_path, quartet.records, analysis)
+    numbers = json.loads((tmp_path / "one.json").read_text())
+    answers = quartet.classify(few.test.images[:1]).logits
+    assert set(said) == set(numbers["models"]) == set(RECIPE_NAMES)
+    for name, model in numbers["models"].items():
+        assert model["answer"] == CLASSES[int(answers[name].argmax())]
+        assert model["sentence"] == said[name]
+        point = torch.tensor(model["point"])
+        assert torch.allclose(point, analysis.points[name][0], atol=1e-4)
+    for figure in ("one-reasons", "one-mind", "one-map", "changes", "paths"):
+        assert (tmp_path / f"{figure}.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_step_sizes_are_drawn_where_a_record_has_them() -> None:
+    record = build_record()
+    assert draw_step_sizes({record.name: record}) is None
+    sized = [
+        epoch.model_copy(update={"step_sizes": {"fc": 0.01, "layer4": 0.001}})
+        for epoch in record.history
+    ]
+    record = record.model_copy(update={"history": tuple(sized)})
+    drawn = draw_step_sizes({record.name: record})
+    assert drawn is not None
+    assert drawn.startswith(b"<?xml")
+
+
+def test_sweeps_own_cells_are_what_train_records(
+    run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.explain.sweep.RATES", (0.01, 1e9))
+    finished = run_here("sweep", "--sample", "--out", tmp_path / "sweep.json")
+    assert finished.returncode == 0
+    result = Sweep(**json.loads((tmp_path / "sweep.json").read_text()))
+    recipe = result.recipe
+    trained = run_here(
+        "train", "--sample", "--only", *FROZEN, "--backbone", CHECKPOINTS / "sgd_frozen.safetensors",
+        "--epochs", recipe.epochs, "--batch-size", recipe.batch_size, "--image-px", recipe.image_px,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert trained.returncode == 0
+    own = {cell.optimizer: cell for cell in result.cells if cell.own}
+    for name in FROZEN:
+        record = Record.from_json((tmp_path / f"{name}.json").read_text(), name)
+        if record.recipe.schedule == recipe.schedule:
+            cell = own[record.recipe.optimizer]
+            assert cell.validation_accuracy == record.validation.accuracy
+            assert cell.test_accuracy == record.test.accuracy
+        sizes = [epoch.step_sizes for epoch in record.history]
+        assert all(size is not None and size["fc"] > 0 for size in sizes)
+    assert len(result.cells) == 4
+    wild = [cell for cell in result.cells if cell.learning_rate > 10]
+    assert all((cell.validation_accuracy or 0) < 0.6 for cell in wild)
