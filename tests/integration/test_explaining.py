@@ -8,11 +8,12 @@ import torch
 
 from tests.conftest import CHECKPOINTS, Run
 from tests.records import build_record
-from trainer.checkpoint import load_predictions
+from trainer.checkpoint import load_predictions, load_record
 from trainer.data import Dataset, load_sample_rows, split_validation
+from trainer.engine import Placement, Trainer
 from trainer.errors import CheckpointError
 from trainer.explain import analysis as analysing
-from trainer.explain import paths
+from trainer.explain import sweep
 from trainer.explain.analysed import (
     FILE,
     Analysis,
@@ -21,13 +22,13 @@ from trainer.explain.analysed import (
     save_analysis,
 )
 from trainer.explain.drawing import draw_step_sizes
-from trainer.explain.sweep import Sweep
 from trainer.explain.written import write_changes, write_picture
+from trainer.finetune import load_start
 from trainer.predict import Quartet
 from trainer.recipe import CLASSES, PLAIN_BACKBONE, RECIPE_NAMES
 from trainer.record import Record
+from trainer.stop import StopRequest
 
-MOST_BYTES = 8_000_000
 FULL = ("sgd_full", "adam_full")
 FROZEN = ("sgd_frozen", "adam_frozen")
 
@@ -53,7 +54,7 @@ def few(sample: Dataset) -> Dataset:
 def analysis(few: Dataset) -> Analysis:
     """The four models', with one point between the ends of each path."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(paths, "POINTS", 3)
+        patched.setattr(analysing, "POINTS", 3)
         patched.setattr(analysing, "ESTIMATED_ON", 100)
         return analysing.analyse_set(CHECKPOINTS, few, lambda _: None)
 
@@ -98,9 +99,8 @@ def test_ends_of_paths_answer_as_recorded_to_the_image(
 
 
 def test_path_that_was_read_answers_pictures(
-    analysis: Analysis, quartet: Quartet, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    analysis: Analysis, quartet: Quartet, few: Dataset
 ) -> None:
-    monkeypatch.setattr(paths, "POINTS", 3)
     path = load_path(analysis, *FULL, CHECKPOINTS, CHECKPOINTS)
     images = few.test.images[:3]
     for place, name in enumerate(FULL):
@@ -173,29 +173,31 @@ def test_step_sizes_are_drawn_where_a_record_has_them() -> None:
     assert drawn.startswith(b"<?xml")
 
 
-def test_sweeps_own_cells_are_what_train_records(
-    run_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_sweeps_cell_is_what_the_engine_records(
+    few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.explain.sweep.RATES", (0.01, 1e9))
-    finished = run_here("sweep", "--sample", "--out", tmp_path / "sweep.json")
-    assert finished.returncode == 0
-    result = Sweep(**json.loads((tmp_path / "sweep.json").read_text()))
-    recipe = result.recipe
-    trained = run_here(
-        "train", "--sample", "--only", *FROZEN, "--backbone", CHECKPOINTS / "sgd_frozen.safetensors",
-        "--epochs", recipe.epochs, "--batch-size", recipe.batch_size, "--image-px", recipe.image_px,
-        "--out", tmp_path,
-    )  # fmt: skip
-    assert trained.returncode == 0
-    own = {cell.optimizer: cell for cell in result.cells if cell.own}
-    for name in FROZEN:
-        record = Record.from_json((tmp_path / f"{name}.json").read_text(), name)
-        if record.recipe.schedule == recipe.schedule:
-            cell = own[record.recipe.optimizer]
-            assert cell.validation_accuracy == record.validation.accuracy
-            assert cell.test_accuracy == record.test.accuracy
-        sizes = [epoch.step_sizes for epoch in record.history]
-        assert all(size is not None and size["fc"] > 0 for size in sizes)
-    assert len(result.cells) == 4
-    wild = [cell for cell in result.cells if cell.learning_rate > 10]
-    assert all((cell.validation_accuracy or 0) < 0.6 for cell in wild)
+    monkeypatch.setattr(sweep, "RATES", (0.01, 10.0))
+    backbone = load_start(PLAIN_BACKBONE, CHECKPOINTS)
+    recipe = load_record(CHECKPOINTS, "sgd_frozen").recipe.changed(epochs=3, batch_size=20)
+    told: list[sweep.SweepCell] = []
+    result = sweep.sweep_rates(recipe, backbone, few, torch.device("cpu"), told.append)
+    assert result.cells == tuple(told)
+    assert [(cell.optimizer, cell.own) for cell in told] == [
+        ("sgd", True), ("sgd", False), ("adam", True), ("adam", False)
+    ]  # fmt: skip
+    trainer = Trainer(few, backbone, Placement(tmp_path, torch.device("cpu")))
+    for cell in (told[0], told[2]):
+        trained = recipe.changed(name=cell.optimizer, optimizer=cell.optimizer)
+        trainer.fit(trained, lambda _: None, StopRequest())
+        record = load_record(tmp_path, cell.optimizer)
+        assert cell.validation_accuracy == record.validation.accuracy
+        assert cell.test_accuracy == record.test.accuracy
+        assert [list(epoch.step_sizes or {}) for epoch in record.history] == 3 * [["fc"]]
+
+
+def test_commands_are_told_what_is_missing(run_here: Run, tmp_path: Path) -> None:
+    for path in CHECKPOINTS.glob("*_f*"):
+        (tmp_path / path.name).symlink_to(path)
+    finished = run_here("explain", "none.jpg", "--checkpoints", tmp_path)
+    assert finished.returncode == 1
+    assert "python -m trainer analyse" in finished.stderr

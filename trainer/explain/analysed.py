@@ -51,7 +51,8 @@ class PathFacts(Part):
     """A model, or `backbone`: the weights the end's run began with, new last layer included."""
     end: str
     right: tuple[int, ...]
-    """Of the sample's test images, how many are answered right, at `paths.list_places`."""
+    """Of the sample's test images, how many are answered right, at so many
+    `paths.list_places`."""
 
 
 class AnalysisFacts(Part):

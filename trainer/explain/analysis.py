@@ -24,6 +24,8 @@ from trainer.resnet import STAGE_NAMES, FoldedBackbone, is_head
 
 PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
 """Models between which there is a path."""
+POINTS = 11
+"""Places along a path where accuracy is measured, both ends among them."""
 ESTIMATED_ON = 300
 """Training images of the sample that BatchNorm's statistics along a path are estimated on."""
 _BATCH = 50
@@ -215,7 +217,7 @@ class _Analyser:
             return Path(start, end.weights, image_px, None)
         statistics = [
             estimate_statistics(interpolate(start, end.weights, place), self._estimated, image_px)
-            for place in list_places()[1:-1]
+            for place in list_places(POINTS)[1:-1]
         ]
         return Path(start, end.weights, image_px, torch.stack(statistics))
 
@@ -223,7 +225,7 @@ class _Analyser:
         """Right answers at every place; `features` are those of the test images at the end."""
         test = self._sample.test
         right = []
-        for place in list_places():
+        for place in list_places(POINTS):
             if path.statistics is None or place == 1:
                 logits = path.classify_features(place, features)
             else:

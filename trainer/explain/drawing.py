@@ -138,7 +138,7 @@ def draw_paths(analysis: Analysis) -> bytes:
             shares = [100 * right / analysis.facts.test_count for right in path.right]
             label = f"{path.start} to {path.end}"
             line = "--" if between else "-"
-            axes.plot(list_places(), shares, line, color=_colour(path.end), label=label)
+            axes.plot(list_places(len(shares)), shares, line, color=_colour(path.end), label=label)
         axes.set_xlabel("share of the way")
         axes.set_ylabel("test accuracy, %")
         axes.grid(alpha=0.3)

@@ -10,8 +10,6 @@ from torch import Tensor
 from trainer.augment import normalise
 from trainer.resnet import FoldedBackbone, is_head, list_statistics
 
-POINTS = 11
-"""Places along a path where accuracy is measured, both ends among them, evenly apart."""
 STATISTICS = ("running_mean", "running_var")
 _BATCH = 50
 """Images at once: so few that a layer's maps stay in a processor's caches."""
@@ -33,8 +31,8 @@ class Path:
     image_px: int
     """Side of the inputs at every point."""
     statistics: Tensor | None
-    """`(POINTS - 2, 2, 4800)` float32: BatchNorm's running means and variances at the points
-    between the ends, in the order of `resnet.list_statistics`; None where the ends have the same
+    """`(P, 2, 4800)` float32: BatchNorm's running means and variances at P places between the
+    ends, evenly apart, in the order of `resnet.list_statistics`; None where the ends have the same
     backbone, and only the last layer changes along the path."""
 
     def weights_at(self, place: float) -> dict[str, Tensor]:
@@ -72,16 +70,15 @@ class Path:
         assert self.statistics is not None
         ends = [pack_statistics(self.start)[None], pack_statistics(self.end)[None]]
         known = torch.cat([ends[0], self.statistics, ends[1]])
-        before = min(int(place * (POINTS - 1)), POINTS - 2)
-        between: Tensor = torch.lerp(
-            known[before], known[before + 1], place * (POINTS - 1) - before
-        )
+        steps = place * (len(known) - 1)
+        before = min(int(steps), len(known) - 2)
+        between: Tensor = torch.lerp(known[before], known[before + 1], steps - before)
         return between
 
 
-def list_places() -> list[float]:
-    """Where accuracy is measured: 0, 0.1, ..., 1."""
-    return [index / (POINTS - 1) for index in range(POINTS)]
+def list_places(points: int) -> list[float]:
+    """So many places from 0 to 1, evenly apart: of 11, 0, 0.1, ..., 1."""
+    return [index / (points - 1) for index in range(points)]
 
 
 def interpolate(
