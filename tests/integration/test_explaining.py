@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.heat import paste
 from tests.conftest import CHECKPOINTS, Run
-from tests.records import build_record
+from tests.records import build_origin, build_record
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import Dataset, load_sample_rows, split_validation
 from trainer.engine import Placement, Trainer
@@ -22,6 +23,7 @@ from trainer.explain.analysed import (
     save_analysis,
 )
 from trainer.explain.drawing import draw_step_sizes
+from trainer.explain.heat import measure_heat, share_in
 from trainer.explain.written import write_changes, write_picture
 from trainer.finetune import load_start
 from trainer.predict import Quartet
@@ -158,6 +160,45 @@ def test_pictures_and_changes_are_written(
         assert torch.allclose(point, analysis.points[name][0], atol=1e-4)
     for figure in ("one-reasons", "one-mind", "one-map", "changes", "paths"):
         assert (tmp_path / f"{figure}.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_own_model_is_explained_beside_the_set(
+    analysis: Analysis, few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analysing, "POINTS", 3)
+    for suffix in (".safetensors", ".predictions.safetensors"):
+        (tmp_path / f"mine{suffix}").symlink_to(CHECKPOINTS / f"adam_frozen{suffix}")
+    record = load_record(CHECKPOINTS, "adam_frozen")
+    origin = build_origin().model_copy(update={"start": "sgd_frozen"})
+    record = record.model_copy(update={"name": "mine", "origin": origin})
+    (tmp_path / "mine.json").write_text(record.as_json())
+    own = analysing.analyse_own(
+        tmp_path / "mine.safetensors", CHECKPOINTS, few, analysis.plane, lambda _: None
+    )
+    assert own.facts.models["mine"].movement == analysis.facts.models["adam_frozen"].movement
+    assert torch.allclose(own.points["mine"], analysis.points["adam_frozen"], atol=1e-4)
+    (path,) = own.facts.paths
+    assert (path.start, path.end) == ("sgd_frozen", "mine")
+    assert path.right == analysis.find_path(*FROZEN).right
+    loaded = load_path(own, "sgd_frozen", "mine", CHECKPOINTS, tmp_path)
+    assert torch.equal(loaded.weights_at(1)["fc.bias"], loaded.end["fc.bias"].float())
+
+
+def test_heat_lies_where_the_object_is(quartet: Quartet, sample: Dataset) -> None:
+    """Over 100 pictures with an object in a corner, a quarter of the area (docs/heat.md)."""
+    names = [name for name, record in quartet.records.items() if record.recipe.image_px >= 64]
+    if not names:
+        pytest.skip("maps of models of 32 px are too coarse")
+    pictures, labels, boxes = paste(sample, 16)
+    answers = quartet.classify(pictures)
+    for name in names:
+        classes = answers.logits[name].argmax(dim=1)
+        heat = measure_heat(quartet.body_of(name), name, answers.maps[name], classes)
+        shares = torch.stack(
+            [share_in(each[None], *box)[0] for each, box in zip(heat, boxes, strict=True)]
+        )
+        assert shares.mean() > 0.5
+        assert shares[classes == labels].mean() > 0.6
 
 
 def test_step_sizes_are_drawn_where_a_record_has_them() -> None:
