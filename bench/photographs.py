@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer.picture import decode_picture, to_pixels
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, NATIVE_PX
 
 FOREIGN = -1
 """Label of a picture of none of the ten classes."""
@@ -21,7 +21,7 @@ class Photographs:
     """Pictures with their classes."""
 
     images: Tensor
-    """`(N, 3, 32, 32)` uint8, as the app hands them to the models."""
+    """`(N, 3, 32, 32)` uint8, reduced to CIFAR-10's size."""
     sharp: Tensor
     """`(N, 3, S, S)` uint8, as they are."""
     labels: Tensor
@@ -53,7 +53,7 @@ def load_photographs() -> Photographs | None:
         ]
     )
     return Photographs(
-        torch.stack([torch.from_numpy(to_pixels(picture)) for picture in pictures]),
+        torch.stack([torch.from_numpy(to_pixels(picture, side=NATIVE_PX)) for picture in pictures]),
         sharp.contiguous(),
         torch.tensor(
             [

@@ -2,7 +2,7 @@
 `python -m bench.seeds --backbone FILE --out DIR [--preset report]`, minutes on two cores.
 
 Writes DIR/seed-0 to DIR/seed-4, each with the checkpoints and events of one seed; what is
-finished is kept.
+finished is kept. `python -m trainer collect DIR/seed-*` then lists them beside the checkpoints.
 """
 
 import argparse

@@ -56,6 +56,13 @@ SENTENCES = {
         ),
         "The job's files on the server are those of another job: start it again.",
     ),
+    **dict.fromkeys(
+        (
+            "runs_damaged", "run_of_no_preset", "run_not_its_preset", "run_started_otherwise",
+            "run_twice",
+        ),
+        f"The list of runs under other seeds is damaged: {_TELL}.",
+    ),
     "batch_not_shared": f"{_BATCH}: give a multiple of {{processes}}.",
     "batch_too_large": f"{_BATCH}: give {{images}}, the number of training images, or less.",
     "loss_not_finite": (

@@ -72,7 +72,7 @@ class Gallery:
         return len(self.split) == self.total
 
     def find_truth(self, pixels: np.ndarray) -> int | None:
-        """The label of `pixels (3, 32, 32)` where they are a known image to the bit."""
+        """The label of `pixels (3, S, S)` where they are a known image to the bit."""
         return self._labels.get(_key(pixels))
 
     def at_hand(self, rows: Tensor) -> Tensor:

@@ -13,10 +13,11 @@ from demo.batching import Batcher
 from demo.words.compare import describe_agreement
 from trainer.checkpoint import Predictions, load_predictions
 from trainer.errors import CheckpointError, QuartetError
-from trainer.metrics import energy
+from trainer.metrics import Overlap, energy, measure_overlap
 from trainer.predict import Answers, Quartet
 from trainer.recipe import CLASSES, NATIVE_PX
 from trainer.record import Record, Records
+from trainer.seeds import Evidence, Runs, load_runs, weigh
 
 LARGEST_BATCH = 32
 """Pictures computed together at most; bounds the memory of a batch."""
@@ -30,7 +31,7 @@ class ModelAnswer(TypedDict):
     answer: str
     """The most probable class."""
     probabilities: dict[str, float]
-    """Class to probability, 0..1, all ten."""
+    """Class to probability, 0..1, all ten, of outputs divided by the model's temperature."""
     energy: float
     """Energy score: the lower, the more evidence for some class."""
     familiar: bool
@@ -74,6 +75,8 @@ class Models:
                 self.predictions[name] = load_predictions(folder, record)
             except CheckpointError as error:
                 self.faults[name] = error
+        self.runs, self.runs_fault = _load_runs(folder, self.records)
+        """Runs under other seeds, where there are any, and what is wrong with their file."""
         self._batcher: Batcher[np.ndarray, Classification] = Batcher(
             self._classify_batch, LARGEST_BATCH
         )
@@ -81,12 +84,24 @@ class Models:
         self.classify(np.zeros((3, NATIVE_PX, NATIVE_PX), np.uint8))
 
     def classify(self, pixels: np.ndarray) -> Classification:
-        """Asks every model about `pixels (3, 32, 32)` uint8. Safe to call from any thread."""
+        """Asks every model about `pixels (3, S, S)` uint8. Safe to call from any thread."""
         return self._batcher.ask(pixels)
 
+    def compare(self, first: str, second: str) -> tuple[Overlap, Evidence]:
+        """What two models get right of the test images, and what decides which is better."""
+        one, two = (self.predictions[name] for name in (first, second))
+        answers = (one.probabilities.argmax(dim=1), two.probabilities.argmax(dim=1))
+        overlap = measure_overlap(one.labels, *answers)
+        return overlap, weigh(self.records[first], self.records[second], self.runs, overlap)
+
     def _classify_batch(self, pictures: Sequence[np.ndarray]) -> list[Classification]:
-        answers = self._quartet.classify(torch.from_numpy(np.stack(pictures)))
-        return [self._summarise(models) for models in list_answers(self.records, answers)]
+        results: dict[int, Classification] = {}
+        for side in {picture.shape[-1] for picture in pictures}:
+            places = [i for i, picture in enumerate(pictures) if picture.shape[-1] == side]
+            images = torch.from_numpy(np.stack([pictures[i] for i in places]))
+            answers = list_answers(self.records, self._quartet.classify(images))
+            results |= zip(places, map(self._summarise, answers), strict=True)
+        return [results[i] for i in range(len(pictures))]
 
     def _summarise(self, models: dict[str, ModelAnswer]) -> Classification:
         unfamiliar = sum(not model["familiar"] for model in models.values())
@@ -96,6 +111,13 @@ class Models:
             models=models,
             left_out={name: str(error) for name, error in self.faults.items()},
         )
+
+
+def _load_runs(folder: Path, records: Records) -> tuple[Runs, QuartetError | None]:
+    try:
+        return load_runs(folder, records), None
+    except CheckpointError as error:
+        return Runs(), error
 
 
 class OwnModel:
@@ -110,7 +132,7 @@ class OwnModel:
         self._quartet = Quartet(folder, (name,))
 
     def classify(self, pixels: np.ndarray) -> ModelAnswer:
-        """Asks it about `pixels (3, 32, 32)` uint8."""
+        """Asks it about `pixels (3, S, S)` uint8."""
         answers = self._quartet.classify(torch.from_numpy(pixels)[None])
         (answer,) = list_answers(self._quartet.records, answers)[0].values()
         return answer
@@ -125,7 +147,7 @@ def load_own_model(folder: Path, name: str) -> OwnModel:
 def list_answers(records: Mapping[str, Record], answers: Answers) -> list[dict[str, ModelAnswer]]:
     """What each model says of each picture of a batch."""
     energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
-    shares = {name: logits.softmax(dim=1).tolist() for name, logits in answers.logits.items()}
+    shares = {name: tensor.tolist() for name, tensor in answers.probabilities.items()}
     count = len(next(iter(shares.values())))
     return [
         {

@@ -11,12 +11,14 @@ from markupsafe import Markup
 
 from demo.words.accuracy import MODEL, PREDICTED, TRUE
 from demo.words.common import EPOCH, LABELS
+from trainer.calibration import Confidence
 from trainer.recipe import CLASSES
 from trainer.record import Record
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 VALUE = "value"
 _INK = "#123456"
@@ -128,10 +130,32 @@ def _plot_cells(rgba: bytes, numbers: tuple[float, ...] | None) -> Markup:
             axes.set_xlabel(PREDICTED, fontsize=font)
             axes.set_ylabel(TRUE, fontsize=font)
             _write_numbers(axes, numbers, font - 1.5)
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
+        return _to_markup(figure)
+
+
+def plot_reliability(confidence: Confidence, colour: str) -> Markup:
+    """One model's reliability diagram as inline SVG that takes the page's text colour, small enough
+    that its text is read on a phone."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from trainer.report.plots import draw_reliability
+
+    with _DRAWING, matplotlib.rc_context({**_STYLE, "font.size": 10.0}):
+        figure = Figure(figsize=(2.7, 2.7), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        draw_reliability(axes, confidence, colour, _INK)
+        axes.spines[:].set_alpha(0.3)
+        return _to_markup(figure)
+
+
+def _to_markup(figure: "Figure") -> Markup:
+    """A figure as inline SVG. Ours alone: nothing of a visitor is in it."""
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
-    # Ours alone: nothing of a visitor is in it.
     return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))
 
 

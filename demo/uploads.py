@@ -22,7 +22,7 @@ def read_pixels(file: Any, folder: Path, crop: Crop = "centre", client: str = ""
         client: who sent it, as `Decoder.decode` takes it: their address, or else their session.
 
     Returns:
-        Pixels `(3, SQUARE_PX, SQUARE_PX)` uint8.
+        Pixels `(3, S, S)` uint8, as `Decoder.decode` returns them.
 
     Raises:
         PictureError: it was not uploaded, is gone, too large, or not a picture we take.

@@ -42,7 +42,9 @@ class EpochPlan:
     colour: Tensor
     """`(N, 3)` float32 factors of brightness, contrast and saturation."""
     blur: Tensor
-    """`(N,)` float32 native pixels mixed into one; 1 leaves an image sharp."""
+    """`(N,)` float32 native pixels mixed into one; 1 leaves an image as it is."""
+    sharpening: Tensor
+    """`(N,)` float32 strength of the unsharp mask; 0 leaves an image as it is."""
 
     def part(self, part: slice) -> "EpochPlan":
         """The plan of some positions."""
@@ -72,32 +74,37 @@ def plan_epoch(recipe: Recipe, epoch: int, count: int, device: torch.device) -> 
     colour = draw(3, 1.0 - recipe.colour_jitter, 1.0 + recipe.colour_jitter)
     blurred = draw(1, 0.0, 1.0)[:, 0] < recipe.blur_fraction
     blur = torch.where(blurred, draw(1, *BLUR_PX)[:, 0], 1.0)
-    drawn = (order, flip, shift, torch.cat([corner, size], dim=1), colour, blur)
+    sharpening = draw(1, 0.0, recipe.sharpening)[:, 0]
+    drawn = (order, flip, shift, torch.cat([corner, size], dim=1), colour, blur, sharpening)
     return EpochPlan(*(tensor.to(device) for tensor in drawn))
 
 
 def augment(images: Tensor, plan: EpochPlan, recipe: Recipe) -> Tensor:
-    """Shifts, recolours, crops, blurs and mirrors a batch.
+    """Shifts, recolours, crops, blurs, sharpens and mirrors a batch.
 
     Args:
         images: `(N, 3, 32, 32)` uint8.
         plan: of these very images.
 
     Returns:
-        `(N, 3, S, S)` float32, still in 0..255; S is the recipe's `image_px` where it crops or
-        blurs, else 32.
+        `(N, 3, S, S)` float32, still in 0..255; S is the recipe's `image_px` where it
+        resamples, else 32.
     """
     pixels = images.float()
     if recipe.crop_padding_px:
         pixels = _shift(pixels, plan.shift, recipe.crop_padding_px)
     if recipe.colour_jitter:
         pixels = _recolour(pixels, plan.colour)
-    if not recipe.crops and not recipe.blur_fraction:
+    if not recipe.resampled:
         return torch.where(plan.flip[:, None, None, None], pixels.flip(3), pixels)
     rows = _resampling(plan.box[:, 0], plan.box[:, 2], plan.blur, recipe.image_px)
     columns = _resampling(plan.box[:, 1], plan.box[:, 3], plan.blur, recipe.image_px)
     columns = torch.where(plan.flip[:, None, None], columns.flip(1), columns)
-    return rows[:, None] @ pixels @ columns[:, None].mT
+    enlarged = rows[:, None] @ pixels @ columns[:, None].mT
+    if not recipe.sharpening:
+        return enlarged
+    soft = _soften(rows)[:, None] @ pixels @ _soften(columns)[:, None].mT
+    return (enlarged + plan.sharpening[:, None, None, None] * (enlarged - soft)).clamp(0, 255)
 
 
 def _shift(pixels: Tensor, shift: Tensor, padding_px: int) -> Tensor:
@@ -141,6 +148,13 @@ def _resampling(start: Tensor, length: Tensor, blur: Tensor, size: int) -> Tenso
     distance = (centres - torch.arange(NATIVE_PX, device=start.device)).abs()
     weights = (1 - distance / blur[:, None, None]).clamp(min=0)
     return weights / weights.sum(2, keepdim=True)
+
+
+def _soften(weights: Tensor) -> Tensor:
+    """Resampling matrices `(N, S, 32)` with their output blurred by the binomial 1, 2, 1 (edges
+    reflected), as an unsharp mask needs it."""
+    padded = torch.cat([weights[:, 1:2], weights, weights[:, -2:-1]], dim=1)
+    return (padded[:, :-2] + 2 * weights + padded[:, 2:]) / 4
 
 
 def normalise(pixels: Tensor, image_px: int) -> Tensor:

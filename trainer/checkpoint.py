@@ -50,7 +50,7 @@ class Predictions:
     """A checkpoint's recorded answers on the test images, in the data set's order."""
 
     probabilities: Tensor
-    """`(N, 10)` float32."""
+    """`(N, 10)` float32, of the logits as they are: not divided by the record's temperature."""
     labels: Tensor
     """`(N,)` int64, the true classes."""
     start_probabilities: Tensor | None = None

@@ -11,7 +11,7 @@ import tyro
 import trainer
 from trainer.commands.explaining import analyse, explain, sweep
 from trainer.commands.flags import FLAGS, MARKERS
-from trainer.commands.results import evaluate, predict, report
+from trainer.commands.results import collect, evaluate, predict, report
 from trainer.commands.standby import await_arguments, end_process
 from trainer.commands.training import finetune, train
 from trainer.errors import QuartetError, SettingError
@@ -20,7 +20,7 @@ Command = Callable[..., int]
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command
-    for command in (train, finetune, evaluate, predict, explain, report, analyse, sweep)
+    for command in (train, finetune, evaluate, predict, explain, collect, report, analyse, sweep)
 }
 _PROGRAM = "python -m trainer"
 

@@ -35,7 +35,7 @@ from trainer.decoding_child import (
     TIMEOUT_S,
 )
 from trainer.errors import PictureError
-from trainer.picture import SQUARE_PX, Crop
+from trainer.picture import NATIVE_PX, SQUARE_PX, Crop
 from trainer.turns import NoTurn, Turns
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ class Decoder:
         Args:
             crop: as `picture.cut_square` takes it.
             client: who sent it; pictures of one client are decoded one after the other.
-            side: of the square in pixels.
+            side: of the square in pixels, as `picture.cut_square` takes it.
 
         Returns:
-            Pixels `(3, side, side)` uint8.
+            Pixels `(3, side, side)` uint8, of a picture of CIFAR-10's size or less 32 a side.
 
         Raises:
             PictureError: it is not a picture we take, costs too much, or found no turn.
@@ -111,7 +111,7 @@ class Decoder:
         try:
             with self._turns.take(client, key):
                 self._refuse_costly(key)
-                pixels = self._ask(contents, key, crop, side)
+                side, pixels = self._ask(contents, key, crop, side)
         except NoTurn:
             raise PictureError("picture_waited") from None
         rows = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
@@ -129,11 +129,11 @@ class Decoder:
             while children:
                 children.pop().end()
 
-    def _ask(self, contents: Contents, key: bytes, crop: Crop, side: int) -> bytes:
+    def _ask(self, contents: Contents, key: bytes, crop: Crop, side: int) -> tuple[int, bytes]:
         """Has a child decode, and replaces one that did not come back whole."""
         child = self._take_child()
         try:
-            code, pixels = child.ask(contents, crop, side, self._start_spare)
+            code, side, pixels = child.ask(contents, crop, side, self._start_spare)
         except BaseException as error:
             child.end()
             if isinstance(error, _Lost):
@@ -146,7 +146,7 @@ class Decoder:
             self._idle.append(child)
         if code:
             raise _word(code, contents.kind)
-        return pixels
+        return side, pixels
 
     def _take_child(self) -> "_Child":
         if self._closed:
@@ -215,8 +215,8 @@ class _Child:
 
     def ask(
         self, contents: Contents, crop: Crop, side: int, on_slow: Callable[[], None]
-    ) -> tuple[str, bytes]:
-        """The code of `CODES` and the pixels, `side * side * 3` bytes where the code is empty.
+    ) -> tuple[str, int, bytes]:
+        """The code of `CODES` and, where that is empty, the square's side and its pixels.
 
         Args:
             on_slow: called once where the answer takes longer than `SLOW_S`.
@@ -241,10 +241,11 @@ class _Child:
             on_slow()
         except OSError as error:
             raise _Lost("picture_not_whole") from error
-        index, count = ANSWER.unpack(self._receive(ANSWER.size, deadline, "picture_not_whole"))
-        if index >= len(CODES) or count != (0 if index else side * side * 3):
+        index, given = ANSWER.unpack(self._receive(ANSWER.size, deadline, "picture_not_whole"))
+        if index >= len(CODES) or given not in ((0,) if index else (side, min(side, NATIVE_PX))):
             raise _Lost("picture_not_whole")
-        return CODES[index], self._receive(count, deadline, "picture_not_whole")
+        pixels = self._receive(given * given * 3, deadline, "picture_not_whole")
+        return CODES[index], given, pixels
 
     def end(self) -> None:
         """Kills the process."""

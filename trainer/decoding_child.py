@@ -34,8 +34,9 @@ OPEN_FILES = 3
 
 REQUEST = struct.Struct("<BBBHI")
 """Index in `FORMATS`, orientation, index in `CROPS`, side in pixels, bytes of the file."""
-ANSWER = struct.Struct("<BI")
-"""Index in `CODES`, bytes of the pixels: `side * side * 3`, rows of RGB."""
+ANSWER = struct.Struct("<BH")
+"""Index in `CODES`, side of the square, 0 without one. Its `side * side * 3` bytes follow, rows of
+RGB."""
 READY = b"\x01"
 CROPS: tuple[Crop, ...] = ("centre", "fit")
 CODES = (
@@ -56,20 +57,25 @@ def serve(timeout_s: float, memory_bytes: int) -> None:
             kind, orientation, crop, side, count = REQUEST.unpack(header)
             # Should nobody wait any more, the kernel ends what never ends.
             signal.setitimer(signal.ITIMER_REAL, 2 * timeout_s)
-            code, pixels = _decode(FORMATS[kind], orientation, requests.read(count), crop, side)
+            code, side, pixels = _decode(
+                FORMATS[kind], orientation, requests.read(count), crop, side
+            )
             signal.setitimer(signal.ITIMER_REAL, 0)
-            channel.sendall(ANSWER.pack(CODES.index(code), len(pixels)) + pixels)
+            channel.sendall(ANSWER.pack(CODES.index(code), side) + pixels)
 
 
-def _decode(kind: str, orientation: int, file: bytes, crop: int, side: int) -> tuple[str, bytes]:
-    """The answer's code and pixels."""
+def _decode(
+    kind: str, orientation: int, file: bytes, crop: int, side: int
+) -> tuple[str, int, bytes]:
+    """The answer's code, side and pixels."""
     contents, cut = Contents(kind, orientation, [file]), CROPS[crop]
     try:
-        return "", cut_square(render_picture(contents, side), cut, side).tobytes()
+        square = cut_square(render_picture(contents, side), cut, side)
+        return "", square.width, square.tobytes()
     except PictureError as error:
-        return error.code, b""
+        return error.code, 0, b""
     except MemoryError:
-        return "picture_too_much_memory", b""
+        return "picture_too_much_memory", 0, b""
 
 
 def _warm_up() -> None:

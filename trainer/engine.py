@@ -17,6 +17,7 @@ from torchvision.models import ResNet
 
 from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
+from trainer.calibration import fit_temperature
 from trainer.data import Dataset, Split, split_validation
 from trainer.distributed import World
 from trainer.errors import CheckpointError, TrainingError
@@ -343,6 +344,7 @@ class Trainer:
             validation=figures["validation"],
             test=figures["test"],
             energy_threshold=metrics.energy_threshold(logits["validation"]),
+            temperature=fit_temperature(logits["validation"], self.splits["validation"].labels),
             precision=self._precision(recipe),
             processes=place.world.size,
             hardware=describe_hardware(place.device),

@@ -120,6 +120,26 @@ SENTENCES = {
     "states_damaged": (
         "{folder} holds only damaged states of {name}: delete {name}.*.state there and start anew."
     ),
+    # Runs under several seeds
+    "runs_damaged": (
+        "{file} is damaged or of another version: write it anew with 'python -m trainer collect'."
+    ),
+    "run_of_no_preset": (
+        "{folder} holds a {name} run of no preset: leave it out, or train it with 'python -m "
+        "trainer train'."
+    ),
+    "run_not_its_preset": (
+        "{folder} holds a {name} run whose settings are not those of preset {preset} ({settings}): "
+        "train it anew without flags for them, or leave it out."
+    ),
+    "run_started_otherwise": (
+        "{folder} holds a {name} run on other images or from another backbone than the shipped "
+        "checkpoints': train it from theirs, or leave it out."
+    ),
+    "run_twice": (
+        "{folder} holds a second {name} run of seed {seed} that differs from the first: leave one "
+        "of the two out."
+    ),
     "batch_not_shared": (
         "batch size {batch_size} cannot be shared by {processes} processes: give --batch-size a "
         "multiple of {processes}."

@@ -124,7 +124,7 @@ def read_own_pictures(folder: Path) -> Split:
         if path.parent.name not in CLASSES:
             raise DataError("data_not_a_class", path=path.parent, classes=", ".join(CLASSES))
         try:
-            images.append(shared_decoder().decode(path.read_bytes()))
+            images.append(shared_decoder().decode(path.read_bytes(), side=NATIVE_PX))
         except PictureError as error:
             raise DataError("own_not_a_picture", path=path, reason=error) from error
         labels.append(CLASSES.index(path.parent.name))

@@ -10,13 +10,11 @@ from torch import Tensor
 from trainer.calibration import BINS, measure_reliability
 from trainer.recipe import CLASSES
 from trainer.record import Figures
+from trainer.significance import SIGNIFICANCE
 
 ACCEPTED_FRACTION = 0.95
 """Share of familiar images that `energy_threshold` takes for such: the operating point of
 Liu et al. (see `energy`)."""
-SIGNIFICANCE = 0.05
-"""A difference is called more than chance where the paired exact test's p lies below this, the
-level of Fisher, "Statistical Methods for Research Workers", 1925."""
 
 
 def measure(logits: Tensor, labels: Tensor) -> Figures:
@@ -92,6 +90,12 @@ class Overlap:
     both_wrong: int
 
     @property
+    def gap(self) -> float:
+        """Accuracy of the first model minus the second's, -1..1."""
+        images = self.both_right + self.only_first + self.only_second + self.both_wrong
+        return (self.only_first - self.only_second) / images
+
+    @property
     def p_value(self) -> float:
         """Two-sided p of McNemar's exact test: that both err equally often.
 
@@ -110,8 +114,7 @@ class Overlap:
 
     @property
     def verdict(self) -> int:
-        """1 where the first model is better, -1 where the second is, 0 where it may be chance:
-        the one answer to that question, in the report as on screen."""
+        """1 where the first model is better, -1 where the second is, 0 where it may be chance."""
         if self.p_value >= SIGNIFICANCE:
             return 0
         return 1 if self.only_first > self.only_second else -1

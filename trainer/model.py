@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
 
+from trainer.backbones import TORCHVISION
 from trainer.errors import BackboneError
 from trainer.files import hash_file
 from trainer.recipe import CLASSES, NATIVE_PX, Recipe
@@ -59,7 +60,7 @@ def _download_imagenet() -> Backbone:
         digest = hash_file(file)
     except (OSError, RuntimeError) as error:
         raise BackboneError("backbone_not_fetched") from error
-    return Backbone(f"torchvision {weights}", digest, _strip_head(dict(tensors), str(weights)))
+    return Backbone(TORCHVISION, digest, _strip_head(dict(tensors), str(weights)))
 
 
 def _strip_head(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -176,7 +177,12 @@ def prepare_for_training(model: ResNet, recipe: Recipe) -> None:
 
 
 def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
-    """Puts what is trained into training mode; BatchNorm of frozen layers keeps its statistics."""
+    """Puts what is trained into training mode; BatchNorm of frozen layers keeps its statistics, and
+    all of it where the recipe says so."""
     model.train(recipe.trained == "all")
     if recipe.trained == "last_block":
         model.get_submodule("layer4")[-1].train()  # type: ignore[index]
+    if not recipe.batch_norm_momentum:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()

@@ -17,13 +17,15 @@ from trainer.errors import PictureError
 if TYPE_CHECKING:
     import numpy as np
 
-SQUARE_PX = 32
-"""Side of the square that the models are handed: `recipe.NATIVE_PX`, whose module the child process
-has no need of."""
-DRAFT_FACTOR = 8
+SQUARE_PX = 64
+"""Side of the square that the models are handed of a photograph."""
+NATIVE_PX = 32
+"""Side of a CIFAR-10 image, `recipe.NATIVE_PX`, whose module the child process has no need of. What
+is no larger than that is not enlarged, so that such an image reaches the models as it is."""
+DRAFT_FACTOR = 4
 """A JPEG is decoded at the smallest of its 1/1, 1/2, 1/4 and 1/8 scales whose sides reach this many
-times the square's. Eight decoded pixels a side of each pixel the models see leave the resize its
-own filter, and a phone's picture decodes several times faster."""
+times the square's. Four decoded pixels a side of each pixel the models see leave the resize its own
+filter, and a phone's picture decodes several times faster."""
 
 Crop = Literal["centre", "fit"]
 
@@ -88,8 +90,11 @@ def cut_square(picture: Image.Image, crop: Crop = "centre", side: int = SQUARE_P
     Args:
         picture: RGB of any size.
         crop: `centre` cuts the largest centred square; `fit` keeps the whole picture, on white.
-        side: in pixels.
+        side: in pixels; at most `NATIVE_PX` where what it shows has no more.
     """
+    shown_px = min(picture.size) if crop == "centre" else max(picture.size)
+    if shown_px <= NATIVE_PX:
+        side = min(side, NATIVE_PX)
     if picture.size == (side, side):
         return picture
     resample = Image.Resampling.BICUBIC

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.augment import normalise
+from trainer.calibration import temper
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.errors import CheckpointError, QuartetError
 from trainer.files import hash_tensors
@@ -24,6 +25,9 @@ class Answers:
 
     logits: dict[str, Tensor]
     """Recipe name to `(N, 10)` float32, for every loaded model."""
+    probabilities: dict[str, Tensor]
+    """Recipe name to `(N, 10)` float64, of the logits divided by the model's temperature: what
+    people are told."""
     seconds: dict[str, float]
     """Recipe name to the time of its pass over the whole batch, shared or not."""
     features: dict[str, Tensor]
@@ -90,8 +94,13 @@ class Quartet:
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
                 features |= dict.fromkeys(body.heads, vectors)
                 maps |= dict.fromkeys(body.heads, early)
+            probabilities = {
+                name: temper(logits[name], record.temperature)
+                for name, record in self.records.items()
+            }
         return Answers(
             {name: logits[name] for name in self.records},
+            probabilities,
             {name: seconds[name] for name in self.records},
             {name: features[name] for name in self.records},
             {name: maps[name] for name in self.records},

@@ -158,7 +158,8 @@ class Recipe(Settings):
     warmup_fraction: float = Field(0.0, ge=0, le=1, title="Warm-up")
     """Share of all steps over which the learning rate rises linearly from zero."""
     batch_norm_momentum: float = Field(0.1, ge=0, le=1, title="BatchNorm momentum")
-    """Weight of the newest batch in BatchNorm's running statistics."""
+    """Weight of the newest batch in BatchNorm's running statistics; 0 keeps the backbone's
+    statistics, and normalises by them while training too."""
     crop_padding_px: int = Field(0, ge=0, le=NATIVE_PX - 1, title="Shifts")
     """Random shifts of up to this many native pixels, edges reflected; 0 for none."""
     flip: bool = Field(True, title="Flips")
@@ -172,14 +173,17 @@ class Recipe(Settings):
     """Brightness, contrast and saturation change by factors in 1 - this..1 + this; 0 for none."""
     blur_fraction: float = Field(0.0, ge=0, le=1, title="Blurred images")
     """Share of training images blurred as if they had been reduced and enlarged again."""
+    sharpening: float = Field(0.0, ge=0, le=10, title="Sharpened images")
+    """Each training image is sharpened by a random strength in 0..this; 0 for none. Enlarged
+    CIFAR-10 images lack the fine detail of photographs."""
     average_decay: float = Field(0.0, ge=0, lt=1, title="Averaging of weights")
     """What a running average of the weights keeps of itself a step; the average is what is
     measured and stored. 0 for the weights themselves."""
 
     @model_validator(mode="after")
     def _check_frozen(self) -> Self:
-        augmented = (self.crop_padding_px, self.flip, self.crops, self.colour_jitter)
-        if self.frozen and any((*augmented, self.blur_fraction)):
+        augmented = (self.crop_padding_px, self.flip, self.resampled, self.colour_jitter)
+        if self.frozen and any(augmented):
             raise SettingError("settings_contradict_frozen")
         return self
 
@@ -187,6 +191,11 @@ class Recipe(Settings):
     def crops(self) -> bool:
         """True when training images are resized crops."""
         return self.crop_area_min < 1 or self.crop_area_max > 1
+
+    @property
+    def resampled(self) -> bool:
+        """True when augmentation brings training images to the input size itself."""
+        return self.crops or self.blur_fraction > 0 or self.sharpening > 0
 
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.
@@ -300,14 +309,16 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         full={
-            "epochs": 10,
-            "batch_size": 32,
+            "epochs": 20,
+            "batch_size": 64,
             "schedule": "cooldown",
             "warmup_fraction": 0.05,
+            "batch_norm_momentum": 0.0,
             "image_px": 64,
             "crop_area_min": 0.5,
             "crop_area_max": 2.0,
             "colour_jitter": 0.2,
+            "sharpening": 4.0,
         },
         frozen={"epochs": 40, "batch_size": 128, "schedule": "cosine", "image_px": 96},
     ),
@@ -318,3 +329,5 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     ),
 }
 RECIPE_NAMES = tuple(PRESETS["default"])
+PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
+"""Recipes that differ in the optimizer alone."""

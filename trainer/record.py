@@ -102,7 +102,7 @@ class Figures(Part):
     best_class: ClassName
     worst_class: ClassName
     calibration_error: float
-    """See `metrics.calibration_error`."""
+    """See `metrics.calibration_error`: of the logits as they are, before any temperature."""
 
 
 class Hardware(Part):
@@ -135,6 +135,11 @@ class Record(Part):
     test: Figures
     energy_threshold: float
     """See `metrics.energy_threshold`."""
+    temperature: float = Field(default=1.0, gt=0)
+    """What logits are divided by before they become probabilities for people
+    (`calibration.temper`), fitted on the validation images. The stored weights, the recorded
+    predictions and all figures here are without it. 1, no change, in records of earlier
+    versions."""
     precision: str
     """Of the training steps: `fp32` or `bf16`. Figures are always measured in fp32."""
     processes: int = 1

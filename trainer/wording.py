@@ -1,6 +1,7 @@
 """Figures and events in words: one wording for each, in the terminal, the report and the app."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from trainer.events import (
     EpochFinished,
@@ -12,6 +13,17 @@ from trainer.events import (
     StartEvaluated,
     StepSummary,
 )
+from trainer.significance import SIGNIFICANCE, SeedTest
+
+if TYPE_CHECKING:
+    from trainer.calibration import Confidence  # which imports torch
+
+AS_TRAINED, AS_SHOWN = "as trained", "as shown"
+"""A model's confidence before its temperature, and after it, as people are told it."""
+BELIEVED_WITHIN = 0.02
+"""Calibration error up to which percentages are said to be true to their word."""
+CHANGED_FROM = 0.001
+"""Difference of two calibration errors that is told, a tenth of a point."""
 
 
 def percent(fraction: float, digits: int = 1) -> str:
@@ -65,6 +77,124 @@ def sentence(text: str) -> str:
     """Text as a sentence: a capital first, a full stop last."""
     capital = text[:1].upper() + text[1:]
     return capital if capital.endswith((".", "!", "?")) else f"{capital}."
+
+
+def describe_seed_test(first: str, second: str, test: SeedTest) -> str:
+    """Which of two recipes is better by their seeds, in one sentence.
+
+    Args:
+        first: the first recipe's name, as this reader knows it; the other's is `second`.
+    """
+    seeds = tell_seed_counts(test)
+    p = p_value(test.p_value)
+    apart = f"their means lie {points(test.gap)} apart"
+    ahead, behind = (first, second) if test.gap > 0 else (second, first)
+    if test.verdict:
+        return (
+            f"{ahead} beats {behind} by {points(test.gap)} in the mean over {seeds}, more than "
+            f"chance explains ({p} in the exact permutation test on the seeds' test accuracies)."
+        )
+    if test.separated:
+        apart += f", and every seed of {ahead} is above every seed of {behind}"
+    if test.too_few:
+        return (
+            f"{seeds} are too few to tell {first} and {second} apart from chance: {apart} ({p} in "
+            f"the exact permutation test on their test accuracies, which with so few never falls "
+            f"below {SIGNIFICANCE:g})."
+        )
+    return (
+        f"{first} and {second} are too close to call: over {seeds}, {apart} ({p} in the exact "
+        f"permutation test on the seeds' test accuracies)."
+    )
+
+
+def tell_seed_counts(test: SeedTest) -> str:
+    """`5 seeds each`, `3 and 5 seeds`."""
+    one, two = len(test.first), len(test.second)
+    return f"{one} seeds each" if one == two else f"{one} and {two} seeds"
+
+
+def describe_confidence(measured: Mapping[str, "Confidence"]) -> list[str]:
+    """Whether the models' percentages can be believed, and what their temperatures did to them.
+
+    Args:
+        measured: a model's name, as the sentences shall call it, to its confidence.
+    """
+    return [
+        sentence
+        for tell in (_tell_trust, _tell_lean, _tell_temperatures)
+        for sentence in tell(measured)
+    ]
+
+
+def _tell_trust(measured: Mapping[str, "Confidence"]) -> list[str]:
+    """What to make of the percentages shown."""
+    errors = {name: one.shown.error for name, one in measured.items()}
+    true = [name for name, error in errors.items() if error <= BELIEVED_WITHIN]
+    sentences = []
+    if true:
+        whose = "" if len(true) == len(measured) else f" for {join(true)}"
+        worst = max(errors[name] for name in true)
+        sentences.append(
+            f"The percentages shown{whose} can be taken at their word on pictures like the test "
+            f"images: of 100 answers at 90 %, expect about 90 to be right; on average they are off "
+            f"by {points(worst)} at most."
+        )
+    faults = {
+        1: "promise too much: fewer answers are right than they say",
+        -1: "promise too little: more answers are right than they say",
+        0: "are too high for some answers and too low for others",
+    }
+    for lean, fault in faults.items():
+        those = [
+            f"{name} (off by {points(errors[name])} on average)"
+            for name, one in measured.items()
+            if name not in true and one.shown.lean == lean
+        ]
+        if those:
+            sentences.append(f"The percentages shown for {join(those)} {fault}.")
+    return sentences
+
+
+def _tell_lean(measured: Mapping[str, "Confidence"]) -> list[str]:
+    """Who is too sure before any temperature, and who too cautious."""
+    names: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    for name, one in measured.items():
+        names[one.trained.lean].append(name)
+    neither = "neither" if names[1] or names[-1] else "neither too sure nor too cautious"
+    kinds = {
+        1: "too sure",
+        -1: "too cautious",
+        0: f"{neither}, as far as the test images tell",
+    }
+    told = [
+        f"{join(those)} {'is' if len(those) == 1 else 'are'} {kinds[lean]}"
+        for lean, those in names.items()
+        if those
+    ]
+    return [f"{AS_TRAINED.capitalize()}, {join(told)}."] if told else []
+
+
+def _tell_temperatures(measured: Mapping[str, "Confidence"]) -> list[str]:
+    """Whose calibration error its temperature made less, and whose more."""
+    fates: dict[str, list[str]] = {"falls": [], "rises": [], "hardly changes": []}
+    for name, one in measured.items():
+        change = one.shown.error - one.trained.error
+        if one.fitted:
+            kind = "hardly changes" if abs(change) < CHANGED_FROM else "falls"
+            fates["rises" if change >= CHANGED_FROM else kind].append(name)
+    told = join([f"that of {join(names)} {fate}" for fate, names in fates.items() if names])
+    without = [name for name, one in measured.items() if not one.fitted]
+    sentences = []
+    if len(without) < len(measured):
+        told = told.replace("that", "the calibration error", 1)
+        sentences.append(f"Divided by the temperature, {told}.")
+    if without:
+        sentences.append(
+            f"No temperature was fitted for {join(without)}: the percentages shown are those "
+            f"{AS_TRAINED}."
+        )
+    return sentences
 
 
 def describe_event(event: Event) -> str:

@@ -15,4 +15,4 @@ class AboutTab:
         columns, rows = words.list_recipes(records)
         create_table(columns, rows, words.RECIPES, elem_id="recipes", pinned_columns=1)
         keeping = words.describe_keeping(shared.jobs.limits, shared.jobs.backend.leaves)
-        gr.Markdown(words.ABOUT + keeping + words.LICENCE)
+        gr.Markdown(words.ABOUT + keeping + words.describe_licence(records))

@@ -11,6 +11,8 @@ from demo import plots
 from demo.faults import explain
 from demo.models import recorded_answers
 from demo.tabs.changes import Shown
+from demo.tabs.confidence import ConfidencePart
+from demo.tabs.seeds import draw_seeds
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -25,7 +27,8 @@ from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import accuracy as words
 from demo.words.common import EPOCH, LABELS, RIGHT, TRAIN_LOSS, WRONG
-from trainer.metrics import confusion_shares, find_only_right, measure_overlap, most_confused
+from demo.words.seeds import describe_evidence
+from trainer.metrics import confusion_shares, find_only_right, most_confused
 from trainer.palette import COLOURS
 from trainer.recipe import CLASSES
 from trainer.record import Records
@@ -60,6 +63,7 @@ class AccuracyTab:
         self._predicted = recorded_answers(self._models)
         self._compared = [(LABELS[name], name) for name in self._predicted]
         self._draw_figures()
+        self.confidence = ConfidencePart(self._models, tab)
         self._draw_matrices()
         with gr.Column(visible=len(self._compared) > 1):
             self._draw_pair()
@@ -74,6 +78,7 @@ class AccuracyTab:
         shared_s = {name: time.shared_s for name, time in times.items() if time.shared_s}
         first = next(iter(self._records.values()))
         gr.Markdown(f"{words.describe_figures(first)} {words.describe_times(shared_s)}")
+        draw_seeds(self._models)
         gr.Markdown(words.CURVES_HEADING)
         create_html(render("key.html", models=list_key(self._records)))
         with gr.Row():
@@ -157,7 +162,8 @@ class AccuracyTab:
         overview = render(
             "overview.html",
             figures=[
-                (LABELS[one], plots.plot_confusion(share)) for one, share in self._shares.items()
+                (LABELS[one], plots.plot_confusion(share), words.describe_overview(one))
+                for one, share in self._shares.items()
             ],
         )
         return {
@@ -203,8 +209,7 @@ class AccuracyTab:
         """Two models side by side."""
         if first is None or second is None:
             return {self.verdict: ""}
-        labels = self._models.predictions[first].labels
-        overlap = measure_overlap(labels, self._predicted[first], self._predicted[second])
+        overlap, evidence = self._models.compare(first, second)
         svg = plots.plot_difference(self._shares[first], self._shares[second])
         one, two = LABELS[first], LABELS[second]
         table = fill_table(
@@ -217,7 +222,7 @@ class AccuracyTab:
         return {
             self.difference: render("difference.html", svg=svg, note=""),
             self.overlap: table,
-            self.verdict: words.describe_overlap(first, second, overlap),
+            self.verdict: describe_evidence(first, second, evidence),
         }
 
     def on_alone(self, name: str | None) -> Shown:

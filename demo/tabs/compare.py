@@ -35,7 +35,7 @@ from trainer.containers.limits import LIMITS
 from trainer.errors import CheckpointError, PictureError
 from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS
-from trainer.picture import Crop
+from trainer.picture import SQUARE_PX, Crop
 from trainer.recipe import CLASSES
 from trainer.wording import percent
 
@@ -222,10 +222,14 @@ class CompareTab:
 
 
 def draw_seen(pixels: np.ndarray | None) -> str:
-    """The picture `(3, 32, 32)` as the models see it, or an empty frame."""
-    source = "" if pixels is None else embed(encode_pixels(pixels))
+    """The picture `(3, S, S)` as the models see it, or an empty frame."""
+    side = SQUARE_PX if pixels is None else pixels.shape[-1]
     return render(
-        "seen.html", caption=words.SEEN, source=source, alt=words.SEEN_ALT, note=words.SEEN_NOTE
+        "seen.html",
+        caption=words.SEEN,
+        source="" if pixels is None else embed(encode_pixels(pixels)),
+        alt=words.describe_seen(side),
+        note=f"{side} x {side} pixels",
     )
 
 
@@ -267,6 +271,6 @@ def describe_card(
 
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
-    """What the models see of a file that this visitor uploaded, `(3, 32, 32)` uint8."""
+    """What the models see of a file that this visitor uploaded, `(3, S, S)` uint8."""
     client = "" if request is None else name_client(request)
     return read_pixels(file, Path(get_upload_folder()), crop, client)

@@ -183,8 +183,9 @@ class JobView:
             card = folder / "README.md"
             if not card.exists():
                 record = load_record(folder, NAME)
+                shipped = self._shared.models.records
                 start = job.settings.start if job.settings else record.name
-                write_file(card, words.describe_model_card(record, start).encode())
+                write_file(card, words.describe_model_card(record, start, shipped).encode())
             cache = self.download.GRADIO_CACHE
             return copy_once(folder / f"{NAME}.safetensors", cache), copy_once(card, cache)
         except (OSError, CheckpointError):

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from demo.jobs.limits import Limits
-from demo.words.common import LABELS
+from demo.words.common import LABELS, tell_starts
 from trainer.declared import describe_setting
 from trainer.metrics import ACCEPTED_FRACTION
+from trainer.picture import SQUARE_PX
 from trainer.recipe import Recipe
 from trainer.record import Record
 from trainer.wording import count, join, percent
@@ -39,8 +40,12 @@ def describe_experiment(records: Mapping[str, Record]) -> str:
     images = ""
     if len(same) == 1 and len(records) > 1:
         images = f" All see the same {first.data.train_count:,} training images."
+    started = " ".join(story.made for story in tell_starts(records))
     differences = "\n".join(f"- {sentence}" for sentence in describe_differences(records))
-    return f"## The experiment\n\n{one} CIFAR-10's ten classes in {ways}.{images}\n\n{differences}"
+    return (
+        f"## The experiment\n\n{one} CIFAR-10's ten classes in {ways}.{images}\n\n"
+        f"**The backbone.** {started}\n\n{differences}"
+    )
 
 
 def describe_differences(records: Mapping[str, Record]) -> list[str]:
@@ -119,18 +124,27 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 
 ## Limits
 
-- The models see 32 x 32 pixels and know ten classes. Of anything else they still name one.
+- The models see {SQUARE_PX} x {SQUARE_PX} pixels and know ten classes. Of anything else they still
+  name one.
 - Where half of them or more find less evidence for any class than in
   {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
   2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
-- The probabilities are the models' own, uncorrected; how far they can be trusted is each model's
-  calibration error in the Accuracy tab.
+- Each model's outputs are divided by one number, its temperature, before they become the
+  probabilities shown: the one that fits CIFAR-10's validation images best. No answer changes by it.
+  How far the probabilities can then be believed is in the Accuracy tab; on pictures unlike
+  CIFAR-10's they can be believed less.
 """
-LICENCE = """\
+
+
+def describe_licence(records: Mapping[str, Record]) -> str:
+    """Whose work this is, and under which terms. Markdown."""
+    terms = " ".join(story.terms for story in tell_starts(records))
+    return f"""\
 ## Licence and sources
 
-Code and weights: Apache-2.0. CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from
-Tiny Images*, technical report, University of Toronto, 2009. The example pictures are made from it.
+Code and weights: Apache-2.0, but what the weights started from may carry terms of its own. {terms}
+CIFAR-10: Alex Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, technical
+report, University of Toronto, 2009. The example pictures are made from it.
 """
 
 
@@ -144,9 +158,9 @@ def describe_keeping(limits: Limits, leaves: str = "") -> str:
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.
-- A picture that you teach is kept, 32 x 32 pixels of it, until you take it out, or for
-  {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is deleted
-  with them {describe_age(limits.kept_s)} after its end, or when you delete it.
+- A picture that you teach is kept, {SQUARE_PX} x {SQUARE_PX} pixels of it, until you take it out,
+  or for {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is
+  deleted with them {describe_age(limits.kept_s)} after its end, or when you delete it.
 - What is due is deleted every {describe_age(limits.sweep_every_s)}.
 {beyond}
 """

@@ -3,10 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 from demo.words.common import LABELS, inline_label
+from trainer.calibration import LEAST_IN_BIN, Confidence
 from trainer.metrics import Overlap
 from trainer.recipe import CLASSES
 from trainer.record import Record
-from trainer.wording import article, count, duration, join, p_value, percent
+from trainer.wording import (
+    AS_SHOWN,
+    AS_TRAINED,
+    article,
+    count,
+    duration,
+    join,
+    p_value,
+    percent,
+)
 
 MODEL = "Model"
 COUNTING = "Cells show"
@@ -18,12 +28,20 @@ TEST_ACCURACY, TEST_LOSS = "Test accuracy, %", "Test loss"
 FIGURES = "How often they are right"
 FIGURES_HEADING = f"## {FIGURES}"
 CURVES_HEADING = "## How they got there"
+CONFIDENCE = "How far their confidence can be believed"
+CONFIDENCE_HEADING = f"## {CONFIDENCE}"
 MATRICES_HEADING = "## What they take for what"
 PAIR_HEADING = "## Two models side by side"
 ALONE_HEADING = "## What only one of them sees"
 MATRIX_HINT = (
     "Rows are the true class, columns what the model said. Blue: right; orange: wrong, the "
     "stronger the more often. Choose a cell to see its images."
+)
+CONFIDENCE_HINT = (
+    "On the dotted line a model that says 80 % is right on 80 of 100 images; below it the model is "
+    f"too sure, above it too cautious. Dashed, with hollow dots: {AS_TRAINED}. Solid: {AS_SHOWN}, "
+    f"its outputs divided by its temperature. A dot is a group of at least {LEAST_IN_BIN} test "
+    f"images of like confidence."
 )
 DIFFERENCE_HINT = (
     "First model minus second, in percentage points of the true class. Blue: the first says this "
@@ -34,13 +52,23 @@ FIGURE_COLUMNS = (
     ("test accuracy, %", ".2f"),
     ("reference, %", ".2f"),
     ("difference, points", "+.2f"),
-    ("calibration error, %", ".1f"),
+    (f"calibration error {AS_TRAINED}, %", ".1f"),
     ("best class", ""),
     ("worst class", ""),
     ("epochs", ","),
     ("training, minutes", ".1f"),
 )
 """Header and format of each column."""
+CONFIDENCE_COLUMNS = (
+    ("model", ""),
+    ("temperature", ".2f"),
+    ("right, %", ".1f"),
+    (f"confidence {AS_TRAINED}, %", ".1f"),
+    (f"confidence {AS_SHOWN}, %", ".1f"),
+    (f"calibration error {AS_TRAINED}, %", ".1f"),
+    (f"calibration error {AS_SHOWN}, %", ".1f"),
+)
+"""The same, of the table of temperatures."""
 OVERLAP = "Images that both, one or neither gets right"
 NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
 
@@ -69,6 +97,32 @@ def describe_times(shared_s: Mapping[str, float]) -> str:
         f"{join([inline_label(name) for name in shared_s])} share one pass over the images, "
         f"{duration(seconds)}: each one's time counts it, as if that model were trained alone."
     )
+
+
+def describe_reliability(name: str, confidence: Confidence) -> str:
+    """A reliability diagram for who cannot see it: its groups of like confidence."""
+    reliability = confidence.shown
+    groups = [
+        f"{percent(said, 0)}: {percent(right, 0)}"
+        for said, right, images in zip(
+            reliability.confidence.tolist(),
+            reliability.accuracy.tolist(),
+            reliability.counts.tolist(),
+            strict=True,
+        )
+        if images >= LEAST_IN_BIN
+    ]
+    return (
+        f"Reliability of {inline_label(name)}. Mean confidence {AS_TRAINED} "
+        f"{percent(confidence.trained.stated)}, {AS_SHOWN} {percent(reliability.stated)}; right "
+        f"{percent(reliability.right)}. Confidence {AS_SHOWN}, and how many of those answers are "
+        f"right: {', '.join(groups)}."
+    )
+
+
+def describe_overview(name: str) -> str:
+    """A small confusion matrix for who cannot see it."""
+    return f"Confusion matrix of {inline_label(name)}; its figures are in the table below."
 
 
 def describe_extremes(name: str, best: tuple[str, float], worst: tuple[str, float]) -> str:

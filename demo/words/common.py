@@ -1,10 +1,13 @@
 """Words that all tabs share: the models' names, the tabs', and a sentence for every error."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from demo.faults import explain
+from trainer.backbones import Story, tell_backbone
 from trainer.errors import QuartetError
 from trainer.recipe import PLAIN_BACKBONE
+from trainer.record import Record
 
 TITLE = "Quartet"
 TAGLINE = (
@@ -42,6 +45,14 @@ def describe_temporary_home(home: Path, reason: str | None, temporary: Path) -> 
 def inline_label(name: str) -> str:
     """A model's name inside a sentence: `SGD (all layers)`."""
     return LABELS[name].replace(", ", " (") + ")"
+
+
+def tell_starts(records: Mapping[str, Record]) -> list[Story]:
+    """What the models' backbones are, each once."""
+    stories = (
+        tell_backbone(record.backbone.name, record.backbone.sha256) for record in records.values()
+    )
+    return list(dict.fromkeys(stories))
 
 
 def start_label(start: str) -> str:

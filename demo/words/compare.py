@@ -19,8 +19,6 @@ EXAMPLES_NOTE = (
 )
 NO_SUCH_EXAMPLE = "Choose one of the examples shown."
 SEEN = "As the models see it"
-SEEN_ALT = "Your picture reduced to 32 by 32 pixels, enlarged"
-SEEN_NOTE = "32 x 32 pixels"
 NO_PICTURE = "Choose a picture to see what the four models say."
 ALL_TEN = "all ten classes"
 UNSURE = "little evidence"
@@ -34,6 +32,15 @@ _PAIRS = {
     "both trained by SGD": {"sgd_full", "sgd_frozen"},
     "both trained by Adam": {"adam_full", "adam_frozen"},
 }
+
+
+def describe_seen(side: int) -> str:
+    """The picture as the models see it, for screen readers.
+
+    Args:
+        side: of its square in pixels.
+    """
+    return f"Your picture reduced to {side} by {side} pixels, enlarged"
 
 
 def describe_agreement(answers: Mapping[str, str]) -> str:

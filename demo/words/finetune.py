@@ -1,8 +1,10 @@
 """Words of the Fine-tune tab."""
 
+from collections.abc import Mapping
+
 from huggingface_hub import EvalResult, ModelCardData
 
-from demo.words.common import describe_job, start_label
+from demo.words.common import describe_job, start_label, tell_starts
 from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
@@ -218,12 +220,13 @@ def _describe_setting(settings: JobSettings, name: str) -> tuple[str, str]:
     )
 
 
-def describe_model_card(record: Record, start: str) -> str:
+def describe_model_card(record: Record, start: str, shipped: Mapping[str, Record]) -> str:
     """A job's model card, in Markdown with the Hub's front-matter.
 
     Args:
         start: what the job began with, as its visitor chose it; of an earlier job the record knows
             only its checkpoint's name, which all jobs share.
+        shipped: records of the models on screen, from which every job descends.
     """
     assert record.origin is not None
     settings, own = record.origin.settings.changed(start=start), record.origin.own_pictures
@@ -232,6 +235,12 @@ def describe_model_card(record: Record, start: str) -> str:
     if own is not None:
         trained -= own.count * settings.own_repeats
         taught = f" and {count(own.count, 'picture')} of its owner's"
+    divided = ""
+    if record.temperature != 1:
+        divided = (
+            f"\nThe probabilities that Quartet shows are of the outputs divided by "
+            f"{record.temperature:.4g}, a temperature fitted on the validation images."
+        )
     card = ModelCardData(
         model_name=record.name,
         license="apache-2.0",
@@ -248,6 +257,7 @@ def describe_model_card(record: Record, start: str) -> str:
             )
         ],
     )
+    backbone = " ".join(map(str, tell_starts(shipped)))
     rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
@@ -260,9 +270,13 @@ A torchvision ResNet-18 with ten outputs ({", ".join(record.classes)}),
 fine-tuned by Quartet on {count(trained, "image")} of {record.data.name}{taught}.
 Input: RGB, {record.recipe.image_px} pixels a side, mean {record.mean}, standard deviation
 {record.std}.
-Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.
+Accuracy on {tested:,} test images: {percent(record.test.accuracy)}.{divided}
 
 | setting | value |
 | --- | --- |
 {table}
+
+## The backbone
+
+{backbone}
 """

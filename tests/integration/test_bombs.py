@@ -18,7 +18,7 @@ from trainer.containers.limits import MAX_MEGAPIXELS
 from trainer.data import Dataset
 from trainer.decoding import Decoder, shared_decoder
 from trainer.errors import PictureError
-from trainer.picture import SQUARE_PX, decode_picture, to_pixels
+from trainer.picture import NATIVE_PX, SQUARE_PX, decode_picture, to_pixels
 
 PATIENCE_S = 120
 
@@ -95,10 +95,13 @@ def test_a_child_decodes_as_this_process_does(kind: str, crop: str, picture: Ima
     assert np.array_equal(pixels, to_pixels(decode_picture(content), crop))  # type: ignore[arg-type]
 
 
-def test_the_square_may_be_larger(picture: Image.Image) -> None:
+def test_the_square_may_be_larger_and_is_smaller_for_a_small_picture(picture: Image.Image) -> None:
     content = pictures.encode(picture.resize((900, 600)), "JPEG", quality=95)
     pixels = shared_decoder().decode(content, side=128)
     assert np.array_equal(pixels, to_pixels(decode_picture(content, 128), side=128))
+    small = pictures.encode(picture.resize((40, 32)), "PNG")
+    assert np.array_equal(shared_decoder().decode(small), to_pixels(decode_picture(small)))
+    assert shared_decoder().decode(small).shape == (3, NATIVE_PX, NATIVE_PX)
 
 
 def test_a_crop_nobody_knows_is_refused(honest: bytes) -> None:

@@ -41,6 +41,7 @@ def test_last_layer_alone_is_trained_and_everything_recorded(run_here: Run, tmp_
     assert record.origin.settings.images == 128
     assert not record.origin.ended_early
     assert (record.data.train_count, record.data.test_count) == (128, 50)
+    assert record.temperature != 1
     events = list(read_events(tmp_path / "events.jsonl"))
     (epoch,) = (event for event in events if isinstance(event, EpochFinished))
     assert epoch.validation_confusion is not None

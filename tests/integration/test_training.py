@@ -18,7 +18,8 @@ from PIL import Image
 
 from tests.conftest import BACKBONE, ROOT, Run
 from trainer import checkpoint
-from trainer.data import Dataset
+from trainer.calibration import fit_temperature
+from trainer.data import Dataset, split_validation
 from trainer.engine import Placement, Trainer
 from trainer.errors import TrainingError
 from trainer.events import (
@@ -30,6 +31,8 @@ from trainer.events import (
     RunStarted,
     read_events,
 )
+from trainer.figures import stored_logits
+from trainer.metrics import calibration_error
 from trainer.model import Backbone
 from trainer.recipe import CLASSES, PRESETS
 from trainer.record import Epoch
@@ -89,6 +92,27 @@ def test_record_holds_the_contract(finished: Path) -> None:
     assert float(loaded.metadata["test_accuracy"]) == test.accuracy
 
 
+@pytest.mark.parametrize("name", ["sgd_frozen", "adam_full"])
+def test_temperature_is_fitted_on_validation_and_what_is_stored_stays_as_trained(
+    finished: Path, sample: Dataset, name: str
+) -> None:
+    loaded = checkpoint.load_checkpoint(finished, name)
+    _, validation = split_validation(sample)
+    of_split = {
+        split_name: stored_logits(
+            loaded.weights, split.images, loaded.record.recipe.image_px, torch.device("cpu")
+        )
+        for split_name, split in (("validation", validation), ("test", sample.test))
+    }
+    fitted = fit_temperature(of_split["validation"], validation.labels)
+    assert loaded.record.temperature == pytest.approx(fitted, rel=1e-3)
+    assert fitted != pytest.approx(1, rel=1e-2)
+    recorded = checkpoint.load_predictions(finished, loaded.record).probabilities
+    assert torch.allclose(recorded, of_split["test"].softmax(dim=1), atol=1e-4)
+    error = calibration_error(recorded, sample.test.labels)
+    assert loaded.record.test.calibration_error == pytest.approx(error, abs=1e-4)
+
+
 def test_events_tell_the_whole_run(finished: Path) -> None:
     events = [e for e in read_events(finished / "events.jsonl") if e.recipe == "adam_full"]
     kinds = [type(event) for event in events]
@@ -101,7 +125,8 @@ def test_events_tell_the_whole_run(finished: Path) -> None:
 def test_report_is_written_with_its_figures(finished: Path, run_here: Run, tmp_path: Path) -> None:
     text = (finished / "report.md").read_text()
     assert "## Conclusions" in text
-    for name in ("test-accuracy", "train-loss", "test-loss", "confusion", "predictions"):
+    curves = ("test-accuracy", "train-loss", "test-loss")
+    for name in (*curves, "confusion", "predictions", "reliability"):
         assert f"report-images/{name}.svg" in text
         assert (finished / "report-images" / f"{name}.svg").read_bytes().startswith(b"<?xml")
 

@@ -35,6 +35,7 @@ def make_plan(recipe: Recipe, count: int = 6, **drawn: torch.Tensor) -> EpochPla
         box=whole,
         colour=torch.ones(count, 3),
         blur=torch.ones(count),
+        sharpening=torch.zeros(count),
     )
     return dataclasses.replace(plan, **drawn)
 
@@ -83,6 +84,23 @@ def test_blur_keeps_flat_areas_and_softens_edges() -> None:
     assert torch.allclose(soft[..., :24], sharp[..., :24], atol=1e-3)
     assert torch.allclose(soft[..., 40:], sharp[..., 40:], atol=1e-3)
     assert soft.diff(dim=3).max() < 0.75 * sharp.diff(dim=3).max()
+
+
+def test_sharpening_is_an_unsharp_mask_of_the_enlarged_image(images: torch.Tensor) -> None:
+    strength = torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0, 4.0])
+    recipe = VARIED.changed(sharpening=4.0)
+    sharp = augment(images, make_plan(recipe, sharpening=strength), recipe)
+    plain = augment(images, make_plan(VARIED), VARIED)
+    kernel = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
+    padded = F.pad(plain, (1, 1, 1, 1), mode="reflect")
+    soft = F.conv2d(padded, kernel.expand(3, 1, 3, 3), groups=3)
+    expected = (plain + strength[:, None, None, None] * (plain - soft)).clamp(0, 255)
+    assert torch.allclose(sharp, expected, atol=0.05)
+    assert torch.equal(sharp[0], plain[0])
+    drawn = plan_epoch(recipe, 1, 1000, CPU).sharpening
+    assert drawn.min() >= 0
+    assert drawn.max() <= 4
+    assert drawn.std() > 0.5
 
 
 def test_colour_factors_do_as_torchvision_does(images: torch.Tensor) -> None:

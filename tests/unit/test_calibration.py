@@ -2,7 +2,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer.calibration import fit_temperature, measure_reliability
+from trainer.calibration import (
+    COLDEST,
+    Reliability,
+    fit_temperature,
+    measure_confidence,
+    measure_reliability,
+    temper,
+)
 from trainer.metrics import calibration_error
 
 
@@ -53,3 +60,59 @@ def test_reliability_by_hand() -> None:
     assert calibration_error(probabilities, torch.tensor([0, 1, 1, 0]), 10) == pytest.approx(
         expected
     )
+
+
+def test_a_temperature_moves_every_probability_and_no_answer(generator: torch.Generator) -> None:
+    logits = 10 * torch.randn(5000, 10, generator=generator)
+    rows = torch.arange(5000)
+    # The second class lies one float32 below the answer, where rounding could make them equal.
+    best = logits.argmax(dim=1)
+    logits[rows, (best + 1) % 10] = logits[rows, best].nextafter(torch.tensor(-torch.inf))
+    for temperature in (0.05, 0.7, 1.4, 20.0):
+        probabilities = temper(logits, temperature)
+        assert torch.equal(probabilities.argmax(dim=1), best)
+        assert torch.allclose(probabilities.sum(dim=1), torch.ones(5000, dtype=torch.float64))
+    softer, sharper = (temper(logits, one).amax(dim=1) for one in (2.0, 1.0))
+    assert (softer < sharper).all()
+
+
+def test_recorded_probabilities_are_divided_as_their_logits_are(
+    calibrated: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    logits, labels = 40 * calibrated[0].float(), calibrated[1]
+    recorded = logits.softmax(dim=1)
+    assert (recorded == 0).any(), "some are too small for float32"
+    confidence = measure_confidence(recorded, labels, 3.0)
+    assert confidence.trained.error == measure_reliability(recorded, labels).error
+    expected = measure_reliability(temper(logits, 3.0), labels)
+    assert torch.equal(confidence.shown.counts, expected.counts)
+    assert torch.allclose(confidence.shown.confidence, expected.confidence, atol=1e-5)
+    assert confidence.trained.right == pytest.approx(confidence.shown.right)
+
+
+@pytest.mark.parametrize("count", [10, 50])
+def test_few_images_that_are_all_right_make_no_model_certain(
+    generator: torch.Generator, count: int
+) -> None:
+    """A short run may measure ten images; the least cross-entropy is then the coldest there is."""
+    logits = 2 * torch.randn(count, 10, generator=generator)
+    labels = logits.argmax(dim=1)
+    assert 4 * COLDEST < fit_temperature(logits, labels) < 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "right", "images", "lean"),
+    [
+        (0.9, 0.8, 1000, 1),
+        (0.8, 0.9, 1000, -1),
+        (0.9, 0.89, 100, 0),
+        (0.9, 0.8, 10, 0),
+        (1.0, 0.99, 100, 1),
+        (1.0, 1.0, 100, 0),
+    ],
+)
+def test_lean_is_told_beyond_chance(stated: float, right: float, images: int, lean: int) -> None:
+    as_tensor = [torch.tensor([0.0, value], dtype=torch.float64) for value in (stated, right)]
+    reliability = Reliability(torch.tensor([0, images]), *as_tensor)
+    assert (reliability.stated, reliability.right) == pytest.approx((stated, right))
+    assert reliability.lean == lean

@@ -83,6 +83,16 @@ def test_full_model_trains_everything(backbone: Backbone) -> None:
     assert model.bn1.momentum == FULL.batch_norm_momentum
 
 
+def test_no_batch_norm_momentum_keeps_the_statistics_and_uses_them(backbone: Backbone) -> None:
+    model = build_pretrained(backbone, seed=0)
+    prepare_for_training(model, FULL.changed(batch_norm_momentum=0.0))
+    inputs = torch.randn(4, 3, 32, 32)
+    trained = model(inputs)
+    assert torch.equal(model.bn1.running_mean, backbone.weights["bn1.running_mean"])
+    assert torch.allclose(trained, model.eval()(inputs), atol=1e-5)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_features_and_last_layer_are_the_whole_network(backbone: Backbone, sample: Dataset) -> None:
     model = build_pretrained(backbone, 0).eval()
     inputs = normalise(sample.test.images[:8], 32)

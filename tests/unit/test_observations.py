@@ -4,11 +4,10 @@ import pytest
 
 from tests.records import TEST_COUNT, build_record
 from trainer.metrics import Overlap
-from trainer.recipe import PRESETS
+from trainer.recipe import PAIRS, PRESETS
 from trainer.record import Record, Records
 from trainer.report.observations import (
     FREEZING,
-    PAIRS,
     conclude,
     converged_epoch,
     list_differences,
@@ -38,7 +37,8 @@ def overlap(first: Record, second: Record, one_sided: int = 2000) -> Overlap:
     """Two models of these accuracies that each get `one_sided` images right which the other does
     not, and the better one the rest of the difference too."""
     gap = round((first.test.accuracy - second.test.accuracy) * TEST_COUNT)
-    return Overlap(5000, one_sided + max(gap, 0), one_sided + max(-gap, 0), 1000)
+    alone = one_sided + max(gap, 0), one_sided + max(-gap, 0)
+    return Overlap(0, *alone, TEST_COUNT - sum(alone))
 
 
 def overlaps(records: Records) -> dict[tuple[str, str], Overlap]:

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from trainer.recipe import PRESETS, Recipe
+from trainer.recipe import PAIRS, PRESETS, Recipe
 
-PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
 OF_THE_OPTIMIZER = {"name", "optimizer", "learning_rate", "momentum", "beta2"}
 
 

@@ -6,7 +6,7 @@ from tests.pictures import claim_png, encode, text_bomb, turn
 from trainer.containers.limits import MAX_BYTES
 from trainer.data import Dataset
 from trainer.errors import PictureError
-from trainer.picture import decode_picture, to_pixels
+from trainer.picture import NATIVE_PX, SQUARE_PX, decode_picture, to_pixels
 
 
 @pytest.fixture
@@ -104,27 +104,29 @@ def test_text_bomb_in_a_png_is_refused() -> None:
 
 
 def test_centre_crops_and_fit_keeps() -> None:
-    wide = Image.new("RGB", (96, 32), "black")
-    wide.paste("red", (32, 0, 64, 32))
+    wide = Image.new("RGB", (3 * SQUARE_PX, SQUARE_PX), "black")
+    wide.paste("red", (SQUARE_PX, 0, 2 * SQUARE_PX, SQUARE_PX))
     centre = to_pixels(wide, "centre")
-    assert centre.shape == (3, 32, 32)
+    assert centre.shape == (3, SQUARE_PX, SQUARE_PX)
     assert (centre[0].mean(), centre[1].mean()) == (255, 0)
     fit = to_pixels(wide, "fit")
     assert fit[:, 0].min() == 255
-    assert fit[:, 16, 2].max() == 0
+    assert fit.shape == (3, SQUARE_PX, SQUARE_PX)
+    assert fit[:, SQUARE_PX // 2, 4].max() == 0
 
 
 def test_one_pixel_gets_an_answer() -> None:
-    assert to_pixels(decode_picture(encode(Image.new("RGB", (1, 1), "red"), "PNG"))).shape == (
-        3,
-        32,
-        32,
-    )
+    pixel = decode_picture(encode(Image.new("RGB", (1, 1), "red"), "PNG"))
+    assert to_pixels(pixel).shape == (3, NATIVE_PX, NATIVE_PX)
 
 
-def test_native_picture_is_passed_through(sample: Dataset) -> None:
+def test_what_has_no_more_than_an_images_size_is_not_enlarged(sample: Dataset) -> None:
     native = Image.fromarray(sample.test.images[0].permute(1, 2, 0).numpy())
     assert np.array_equal(to_pixels(native), sample.test.images[0].numpy())
+    strip = Image.new("RGB", (100, 20), "red")
+    assert to_pixels(strip, "centre").shape == (3, NATIVE_PX, NATIVE_PX)
+    assert to_pixels(strip, "fit").shape == (3, SQUARE_PX, SQUARE_PX)
+    assert to_pixels(native.resize((200, 200)), side=NATIVE_PX).shape == (3, NATIVE_PX, NATIVE_PX)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

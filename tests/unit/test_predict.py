@@ -1,15 +1,21 @@
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import CHECKPOINTS
+from demo.models import OwnModel
+from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
+from trainer.calibration import temper
 from trainer.data import Dataset, load_sample_rows
+from trainer.decoding import shared_decoder
 from trainer.errors import CheckpointError
 from trainer.predict import Quartet
-from trainer.recipe import RECIPE_NAMES
+from trainer.recipe import CLASSES, RECIPE_NAMES
+
+TEMPERATURES = {"sgd_full": 3.0, "adam_full": 1.0, "sgd_frozen": 1.1, "adam_frozen": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +74,47 @@ def test_no_model_at_all_is_an_error(tmp_path: Path) -> None:
     shutil.copy(CHECKPOINTS / "sgd_full.safetensors", tmp_path)
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
         Quartet(tmp_path)
+
+
+@pytest.fixture
+def tempered(copied: Path) -> Path:
+    """The shipped checkpoints, with the temperatures of `TEMPERATURES` in their records."""
+    for name, temperature in TEMPERATURES.items():
+        record = checkpoint.load_record(CHECKPOINTS, name)
+        path = copied / f"{name}.json"
+        path.unlink()
+        path.write_text(record.model_copy(update={"temperature": temperature}).as_json())
+    return copied
+
+
+def test_a_temperature_changes_what_is_stated_and_no_answer(
+    quartet: Quartet, tempered: Path, sample: Dataset
+) -> None:
+    logits = quartet.classify(sample.test.images).logits
+    divided = Quartet(tempered).classify(sample.test.images)
+    for name, temperature in TEMPERATURES.items():
+        assert torch.equal(divided.logits[name], logits[name])
+        stated, plain = divided.probabilities[name], temper(logits[name], 1.0)
+        assert torch.equal(stated, temper(logits[name], temperature))
+        assert torch.equal(stated.argmax(dim=1), logits[name].argmax(dim=1))
+        sure, before = (one.amax(dim=1).mean().item() for one in (stated, plain))
+        assert (sure < before, sure > before) == (temperature > 1, temperature < 1)
+
+
+def test_command_line_and_app_state_the_divided_probabilities(
+    quartet: Quartet, tempered: Path, run_here: Run
+) -> None:
+    picture = ROOT / "trainer" / "sample" / "example.png"
+    run = run_here("predict", picture, "--checkpoints", tempered, "--json")
+    (told,) = json.loads(run.stdout).values()
+    pixels = shared_decoder().decode(picture.read_bytes())
+    all_logits = quartet.classify(torch.from_numpy(pixels)[None]).logits
+    for name in ("sgd_full", "adam_frozen"):
+        logits = all_logits[name]
+        expected = temper(logits, TEMPERATURES[name])[0].tolist()
+        assert list(told[name].values()) == pytest.approx(expected)
+        answer = OwnModel(tempered, name).classify(pixels)
+        assert list(answer["probabilities"].values()) == pytest.approx(expected)
+        assert answer["answer"] == CLASSES[int(logits.argmax())]
+        plain = OwnModel(CHECKPOINTS, name).classify(pixels)
+        assert (answer["energy"], answer["familiar"]) == (plain["energy"], plain["familiar"])

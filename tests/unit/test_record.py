@@ -21,6 +21,7 @@ def test_records_of_earlier_versions_are_read(name: str) -> None:
     stored = json.loads((CHECKPOINTS / f"{name}.json").read_text())
     assert (record.recipe.name, record.recipe.crops) == (name, False)
     assert (record.features_s, record.origin, record.processes) == (None, None, 1)
+    assert "temperature" in stored or record.temperature == 1
     assert len(record.history) == record.recipe.epochs
     assert record.seconds == sum(epoch["seconds"] for epoch in stored["history"])
 

@@ -1,5 +1,6 @@
 """Reports of folders that are not the shipped one."""
 
+import math
 import re
 from pathlib import Path
 
@@ -15,11 +16,11 @@ from trainer.data import Dataset, load_dataset
 from trainer.errors import CheckpointError
 from trainer.metrics import measure_overlap
 from trainer.model import build_model
-from trainer.recipe import CLASSES, PRESETS
+from trainer.recipe import CLASSES, PAIRS, PRESETS
 from trainer.record import DataFacts, Record
 from trainer.report import write_report
-from trainer.report.observations import PAIRS
 from trainer.report.pictures import choose_pictures
+from trainer.seeds import load_runs, weigh
 from trainer.wording import p_value
 
 
@@ -52,6 +53,11 @@ def save(folder: Path, record: Record, labels: torch.Tensor) -> None:
     weights = checkpoint.to_stored(build_model().state_dict())
     predictions = Predictions(torch.eye(10)[labels], labels)
     checkpoint.save_checkpoint(folder, record.name, weights, {}, predictions, record)
+
+
+def mending(stated: float, right: float) -> float:
+    """The temperature that turns the confidence `stated` into `right`, all other classes equal."""
+    return math.log(9 * stated / (1 - stated)) / math.log(9 * right / (1 - right))
 
 
 def test_pictures_of_class_folders_are_the_ones_the_answers_are_about(
@@ -106,11 +112,11 @@ def test_report_of_one_short_run_of_another_kind(tmp_path: Path) -> None:
     assert "are not at hand, so none is shown" in text
     assert "No resource samples are at hand." in text
     drawn = {path.stem for path in (tmp_path / "a-images").iterdir()}
-    assert drawn == {"confusion", "test-accuracy", "test-loss", "train-loss"}
+    assert drawn == {"confusion", "reliability", "test-accuracy", "test-loss", "train-loss"}
     assert all(f"a-images/{name}.svg" in text for name in drawn)
     page = (tmp_path / "a.html").read_text()
     assert "<b>x" not in page
-    assert page.count("data:image/svg+xml;base64,") == 4
+    assert page.count("data:image/svg+xml;base64,") == 5
 
 
 def test_both_runs_carry_the_features_they_share(tmp_path: Path, class_folders: Dataset) -> None:
@@ -128,20 +134,43 @@ def test_both_runs_carry_the_features_they_share(tmp_path: Path, class_folders: 
     assert "`sgd_frozen` (SGD) and `adam_frozen` (Adam) get the very same test images right" in text
 
 
+def test_report_tells_confidence_before_and_after_each_temperature(tmp_path: Path) -> None:
+    """Two runs with the same answers, right on 3 of 4 images and 95 % sure: one is divided by the
+    temperature that mends it, one has none."""
+    labels = torch.arange(400) % 10
+    said = torch.where(torch.arange(400) % 4 == 0, (labels + 1) % 10, labels)
+    answers = torch.full((400, 10), 0.05 / 9).scatter(1, said[:, None], 0.95)
+    for name, temperature in (("sgd_full", mending(0.95, 0.75)), ("adam_full", 1.0)):
+        record = build_record(name, temperature=temperature)
+        weights = checkpoint.to_stored(build_model().state_dict())
+        checkpoint.save_checkpoint(
+            tmp_path, name, weights, {}, Predictions(answers, labels), record
+        )
+    write_report(tmp_path, tmp_path / "a.md")
+    text = (tmp_path / "a.md").read_text()
+    mended = f"{mending(0.95, 0.75):.2f}"
+    assert f"| `sgd_full` | {mended} | 75.00 % | 95.00 % | 75.00 % | 20.00 % | <0.01 % |" in text
+    assert "| `adam_full` | not fitted | 75.00 % | 95.00 % | 95.00 % | 20.00 % | 20.00 % |" in text
+    assert "for `sgd_full` can be taken at their word" in text
+    assert "for `adam_full` (off by 20.00 points on average) promise too much" in text
+    drawn = (tmp_path / "a-images" / "reliability.svg").read_bytes()
+    assert drawn.startswith(b"<?xml")
+
+
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_shipped_report_gives_the_answer_that_the_app_computes(first: str, second: str) -> None:
-    answers = {
-        name: load_predictions(CHECKPOINTS, load_record(CHECKPOINTS, name))
-        for name in (first, second)
-    }
+    records = {name: load_record(CHECKPOINTS, name) for name in (first, second)}
+    answers = {name: load_predictions(CHECKPOINTS, record) for name, record in records.items()}
     predicted = [answers[name].probabilities.argmax(dim=1) for name in (first, second)]
     overlap = measure_overlap(answers[first].labels, *predicted)
+    runs = load_runs(CHECKPOINTS, records)
+    evidence = weigh(records[first], records[second], runs, overlap)
     conclusions = (ROOT / "docs" / "report.md").read_text().partition("## Conclusions")[2]
     (line,) = [said for said in conclusions.splitlines() if first in said and second in said][:1]
-    assert p_value(overlap.p_value) in line
-    better = first if overlap.verdict > 0 else second
-    assert ("too close to call" in line) == (overlap.verdict == 0)
-    assert bool(re.search(f"`{better}` .* beats", line)) == (overlap.verdict != 0)
+    assert p_value(evidence.p_value) in line
+    better = first if evidence.verdict > 0 else second
+    assert bool(re.search("too close to call|too few", line)) == (evidence.verdict == 0)
+    assert bool(re.search(f"`{better}` .* beats", line)) == (evidence.verdict != 0)
 
 
 def test_folder_without_a_run_says_so(tmp_path: Path) -> None:

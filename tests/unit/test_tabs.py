@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -23,11 +24,16 @@ from demo.models import Models
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab, list_figures
 from demo.tabs.compare import CompareTab
+from demo.tabs.confidence import list_confidence
 from demo.tabs.shared import Shared
 from demo.words import compare as words
-from demo.words.common import LABELS, PLAIN
+from demo.words.accuracy import CONFIDENCE_COLUMNS
+from demo.words.common import LABELS, PLAIN, inline_label
+from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
+from trainer.calibration import measure_confidence
 from trainer.recipe import CLASSES, PLAIN_BACKBONE, JobSettings
+from trainer.wording import percent
 
 OWNER = "the owner's token"
 REQUEST = gr.Request(session_hash="a visitor")
@@ -228,8 +234,11 @@ def test_two_models_are_told_apart_as_the_table_counts(accuracy: AccuracyTab) ->
     shown = accuracy.on_pair("sgd_full", "adam_frozen")
     (right, alone), (other, wrong) = (row[1:] for row in shown[accuracy.overlap]["data"])
     assert right + alone + other + wrong == 10_000
-    assert f"it has {max(alone, other):,}" in shown[accuracy.verdict]
-    assert shown[accuracy.verdict].startswith("SGD (all layers) is really better")
+    overlap, evidence = accuracy._models.compare("sgd_full", "adam_frozen")
+    assert (alone, other) == (overlap.only_first, overlap.only_second)
+    said = describe_evidence("sgd_full", "adam_frozen", evidence)
+    assert shown[accuracy.verdict] == said
+    assert re.match(r"SGD \(all layers\) (is really better|beats)", said)
     assert "<svg" in shown[accuracy.difference]
     same = accuracy.on_pair("sgd_full", "sgd_full")
     assert "the very same images" in same[accuracy.verdict]
@@ -243,6 +252,33 @@ def test_opening_draws_everything(accuracy: AccuracyTab) -> None:
         epochs = [len(record.history) for record in accuracy._records.values()]
         assert len(shown[curve]) == sum(epochs), figure
     assert not [component for component, value in shown.items() if value is None]
+
+
+def test_diagrams_tell_each_model_s_confidence_in_words_too(accuracy: AccuracyTab) -> None:
+    (shown,) = accuracy.confidence.on_open().values()
+    assert shown.count("<svg") == shown.count('role="img"') == len(LABELS)
+    for name, label in LABELS.items():
+        figures = accuracy._records[name].test
+        said = re.search(f'aria-label="Reliability of {re.escape(inline_label(name))}.*?"', shown)
+        assert said, label
+        assert f"right {percent(figures.accuracy)}." in said[0]
+        assert len(re.findall(r"\d+ %: \d+ %", said[0])) > 5
+
+
+def test_errors_before_and_after_the_temperature_are_told_apart() -> None:
+    wide = torch.full((1000, 10), 0.01).scatter(1, torch.zeros(1000, 1, dtype=torch.int64), 0.91)
+    labels = (torch.arange(1000) % 4 == 0).long()  # right on 750
+    (row,) = list_confidence({"sgd_full": measure_confidence(wide, labels, 2.0)})
+    columns = {header: value for (header, _), value in zip(CONFIDENCE_COLUMNS, row, strict=True)}
+    assert len(columns) == len(row)
+    assert columns["model"] == LABELS["sgd_full"]
+    assert columns["temperature"] == 2
+    assert columns["right, %"] == pytest.approx(75)
+    assert columns["confidence as trained, %"] == pytest.approx(91, abs=0.01)
+    assert columns["calibration error as trained, %"] == pytest.approx(16, abs=0.01)
+    after = 100 * 91**0.5 / (91**0.5 + 9)
+    assert columns["confidence as shown, %"] == pytest.approx(after, abs=0.01)
+    assert columns["calibration error as shown, %"] == pytest.approx(75 - after, abs=0.01)
 
 
 def test_table_counts_the_shared_pass_in_both_times(shared: Shared) -> None:

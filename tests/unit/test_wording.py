@@ -1,7 +1,11 @@
+from collections.abc import Sequence
+
 import pytest
+import torch
 
 from tests.unit.test_events import EVERY, FAILED, STARTED
 from trainer import wording
+from trainer.calibration import Confidence, Reliability
 from trainer.events import EpochFinished, Event, StepSummary
 from trainer.metrics import Overlap
 
@@ -100,3 +104,66 @@ def test_events_tell_their_figures() -> None:
     assert wording.describe_event(FAILED) == "Ended early: because."
     resumed = STARTED.model_copy(update={"step": 5})
     assert wording.describe_event(resumed) == "Continues after step 5 of 8."
+
+
+def confidence(right: float, trained: float, shown: float, temperature: float = 1.5) -> Confidence:
+    """Of a model that is `trained` sure of everything, and `shown` sure after its temperature."""
+
+    def reliability(stated: float) -> Reliability:
+        values = [torch.tensor([value], dtype=torch.float64) for value in (stated, right)]
+        return Reliability(torch.tensor([10_000]), *values)
+
+    return Confidence(temperature, reliability(trained), reliability(shown))
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ([(0.9, 0.95, 0.905), (0.8, 0.86, 0.79)], [
+            "The percentages shown can be taken at their word on pictures like the test images: of "
+            "100 answers at 90 %, expect about 90 to be right; on average they are off by 1.00 "
+            "points at most.",
+            "As trained, A and B are too sure.",
+            "Divided by the temperature, the calibration error of A and B falls.",
+        ]),
+        # The very opposite.
+        ([(0.9, 0.895, 0.95), (0.8, 0.798, 0.7)], [
+            "The percentages shown for A (off by 5.00 points on average) promise too much: fewer "
+            "answers are right than they say.",
+            "The percentages shown for B (off by 10.00 points on average) promise too little: more "
+            "answers are right than they say.",
+            "As trained, A and B are neither too sure nor too cautious, as far as the test images "
+            "tell.",
+            "Divided by the temperature, the calibration error of A and B rises.",
+        ]),
+        ([(0.9, 0.8, 0.9), (0.9, 0.9, 0.9005), (0.9, 0.96, 0.96, 1.0)], [
+            "The percentages shown for A and B can be taken at their word on pictures like the "
+            "test images: of 100 answers at 90 %, expect about 90 to be right; on average they are "
+            "off by 0.05 points at most.",
+            "The percentages shown for C (off by 6.00 points on average) promise too much: fewer "
+            "answers are right than they say.",
+            "As trained, C is too sure, A is too cautious and B is neither, as far as the test "
+            "images tell.",
+            "Divided by the temperature, the calibration error of A falls and that of B hardly "
+            "changes.",
+            "No temperature was fitted for C: the percentages shown are those as trained.",
+        ]),
+        ([], []),
+    ],
+    ids=["mended", "spoiled", "each another", "no model"],
+)  # fmt: skip
+def test_confidence_in_words_follows_the_figures(
+    models: Sequence[tuple[float, ...]], said: list[str]
+) -> None:
+    measured = {name: confidence(*one) for name, one in zip("ABC", models, strict=False)}
+    assert wording.describe_confidence(measured) == said
+
+
+def test_errors_both_ways_are_no_lean() -> None:
+    values = [torch.tensor(one, dtype=torch.float64) for one in ([0.6, 0.9], [0.7, 0.8])]
+    both = Reliability(torch.tensor([500, 500]), *values)
+    (said, *_) = wording.describe_confidence({"A": Confidence(1.0, both, both)})
+    assert said == (
+        "The percentages shown for A (off by 10.00 points on average) are too high for some "
+        "answers and too low for others."
+    )

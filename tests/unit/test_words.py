@@ -140,9 +140,13 @@ def test_what_jobs_leave_elsewhere_is_said() -> None:
 def test_model_card_tells_start_and_images_as_they_were(start: str, said: str) -> None:
     origin = build_origin(images=400)
     data = build_record().data.model_copy(update={"train_count": 400 + 2 * OWN_REPEATS})
-    card = finetune.describe_model_card(build_record(origin=origin, data=data), start)
+    shipped = {"sgd_full": load_record(CHECKPOINTS, "sgd_full")}
+    card = finetune.describe_model_card(build_record(origin=origin, data=data), start, shipped)
     assert f"| Start from | {said} |" in card
     assert "on 400 images of CIFAR-10 and 2 pictures of its owner's." in card
+    assert "temperature" not in card
+    divided = build_record(origin=origin, data=data, temperature=1.4)
+    assert "divided by 1.4, a temperature" in finetune.describe_model_card(divided, start, shipped)
 
 
 FACTS: dict[str, Any] = {

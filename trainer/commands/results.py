@@ -1,4 +1,4 @@
-"""`evaluate`, `predict` and `report`: the commands that read checkpoints."""
+"""`evaluate`, `predict`, `collect` and `report`: the commands that read checkpoints."""
 
 import json
 import sys
@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from trainer.commands.flags import Checkpoints, File, Images, Only, Source, Switch
 from trainer.errors import PictureError
 from trainer.recipe import CLASSES
+from trainer.wording import count
+
+_FOLDERS = PrimitiveConstructorSpec[tuple[Path, ...]](
+    nargs="*",
+    metavar="DIR [DIR ...]",
+    instance_from_str=lambda given: tuple(map(Path, given)),
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: list(map(str, value)),
+)
 
 
 def evaluate(
@@ -58,6 +68,8 @@ def predict(
 ) -> int:
     """Classify pictures with the four models.
 
+    Probabilities are of outputs divided by the temperature in each model's record.
+
     Example: python -m trainer predict cat.jpg --top 3
 
     Args:
@@ -83,14 +95,40 @@ def predict(
             status = 1
             continue
         results[str(path)] = {
-            name: dict(zip(CLASSES, logits[0].softmax(dim=0).tolist(), strict=True))
-            for name, logits in quartet.classify(torch.from_numpy(pixels)[None]).logits.items()
+            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
+            for name, shares in quartet.classify(
+                torch.from_numpy(pixels)[None]
+            ).probabilities.items()
         }
     if as_json:
         print(json.dumps(results, indent=1))
     else:
         _print_answers(results, top)
     return status
+
+
+def collect(
+    folders: Annotated[
+        tuple[Path, ...],
+        _FOLDERS,
+        tyro.conf.Positional,
+        tyro.conf.arg(help="Folders of finished runs.", help_behavior_hint=""),
+    ] = (),
+    checkpoints: Checkpoints = Path("checkpoints"),
+) -> int:
+    """List runs under other seeds beside the checkpoints, for the report and the app.
+
+    Runs must be their preset's but for the seed, on the images and from the backbone of the
+    checkpoints, which are listed too.
+
+    Example: python -m trainer collect runs/seed-1 runs/seed-2
+    """
+    from trainer.seeds import collect_runs, save_runs
+
+    runs = collect_runs(folders, checkpoints)
+    path = save_runs(runs, checkpoints)
+    print(f"{path} lists {count(len(runs.runs), 'run')}")
+    return 0
 
 
 def report(

@@ -142,7 +142,7 @@ class Curve:
 
     perturbation: Perturbation
     confidence: dict[str, Tensor]
-    """Model to `(A,)` float32, 0..1, at each of the A amounts: the probability of the class that
+    """Model to `(A,)`, 0..1, at each of the A amounts: the probability of the class that
     the model answers to the unchanged picture."""
     answers: dict[str, Tensor]
     """Model to `(A,)` int64, the class of the largest probability at each amount."""

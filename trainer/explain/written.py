@@ -46,15 +46,16 @@ def write_picture(
     answers = quartet.classify(image[None])
     explanations = {
         name: explain_answer(
-            quartet, name, answers, logits[0].softmax(dim=0),
-            bool(energy(logits)[0] <= quartet.records[name].energy_threshold), analysis,
+            quartet, name, answers, probabilities[0],
+            bool(energy(answers.logits[name])[0] <= quartet.records[name].energy_threshold),
+            analysis,
         )
-        for name, logits in answers.logits.items()
+        for name, probabilities in answers.probabilities.items()
         if name in analysis.banks
     }  # fmt: skip
 
     def classify(images: Tensor) -> dict[str, Tensor]:
-        return {n: each.softmax(dim=1) for n, each in quartet.classify(images).logits.items()}
+        return quartet.classify(images).probabilities
 
     curves = {kind: trace_confidence(classify, image, kind) for kind in PERTURBATIONS}
     numbers = json.dumps(_list_numbers(explanations, curves), indent=1) + "\n"

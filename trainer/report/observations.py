@@ -11,22 +11,31 @@ from typing import Any
 import torch
 
 from trainer.declared import describe_setting
-from trainer.metrics import Overlap, most_confused
-from trainer.recipe import CLASSES, Recipe
+from trainer.metrics import most_confused
+from trainer.recipe import CLASSES, PAIRS, Recipe
 from trainer.record import Epoch, Record, Records
 from trainer.reference import reference_accuracy
-from trainer.wording import count, join, p_value, percent, points
+from trainer.seeds import Evidence
+from trainer.significance import SeedTest
+from trainer.wording import (
+    count,
+    describe_seed_test,
+    join,
+    p_value,
+    percent,
+    points,
+    tell_seed_counts,
+)
 
 CONVERGED_WITHIN = 0.01
 """A run has converged once its test accuracy is within one point of its own best."""
 OVERFITTED_FROM = 0.02
 """Rise of the test loss above its lowest that is called overfitting."""
-PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
 FREEZING = (("sgd_full", "sgd_frozen"), ("adam_full", "adam_frozen"))
 
-Overlaps = Mapping[tuple[str, str], Overlap]
-"""A pair of recipe names to what the two get right and wrong; only where both were measured on the
-same test images."""
+Verdicts = Mapping[tuple[str, str], Evidence]
+"""A pair of recipe names to what decides between the two; only where both were measured on the same
+test images."""
 
 
 def tell_choice(recipe: Recipe, name: str) -> str:
@@ -62,22 +71,22 @@ def converged_epoch(record: Record) -> int:
     return next(epoch.epoch for epoch in record.history if epoch.test_accuracy >= target)
 
 
-def observe(records: Records, overlaps: Overlaps) -> list[str]:
+def observe(records: Records, verdicts: Verdicts) -> list[str]:
     """Observations: convergence, flattening, the price of freezing, overfitting, confusions."""
     return [
         *_observe_convergence(records),
         *_observe_flattening(records),
-        *_observe_freezing(records, overlaps),
+        *_observe_freezing(records, verdicts),
         *_observe_overfitting(records),
         *_observe_confusions(records),
     ]
 
 
-def conclude(records: Records, overlaps: Overlaps, reference: dict[str, Any]) -> list[str]:
+def conclude(records: Records, verdicts: Verdicts, reference: dict[str, Any]) -> list[str]:
     """Conclusions: optimizers, freezing, and the reference experiment."""
     return [
-        *_conclude_pairs(records, overlaps),
-        *_conclude_freezing(records, overlaps),
+        *_conclude_pairs(records, verdicts),
+        *_conclude_freezing(records, verdicts),
         *_conclude_reference(records, reference),
     ]
 
@@ -120,12 +129,12 @@ def _observe_flattening(records: Records) -> list[str]:
     return sentences
 
 
-def _observe_freezing(records: Records, overlaps: Overlaps) -> list[str]:
+def _observe_freezing(records: Records, verdicts: Verdicts) -> list[str]:
     sentences = []
-    for full, frozen in _freezing(records, overlaps):
-        lost = records[full].test.accuracy - records[frozen].test.accuracy
-        overlap = overlaps[full, frozen]
-        if overlap.verdict:
+    for full, frozen in _freezing(records, verdicts):
+        evidence = verdicts[full, frozen]
+        lost = evidence.gap
+        if evidence.verdict:
             verb = "cost" if lost > 0 else "gained"
             price = f"Freezing the backbone {verb} {points(lost)} of test accuracy"
         else:
@@ -134,8 +143,8 @@ def _observe_freezing(records: Records, overlaps: Overlaps) -> list[str]:
             )
         faster = records[full].train_s / max(records[frozen].train_s, 1e-9)
         sentences.append(
-            f"{price} (`{full}` against `{frozen}`, {p_value(overlap.p_value)}); once the "
-            f"backbone's features were computed, the frozen run's steps took "
+            f"{price} (`{full}` against `{frozen}`, {_tell_basis(evidence)}); once the backbone's "
+            f"features were computed, the frozen run's steps took "
             + (f"{faster:,.0f} times less time." if faster >= 2 else "about as long.")
             + _caution(records[full].recipe, records[frozen].recipe, "trained")
         )
@@ -174,11 +183,11 @@ def _observe_confusions(records: Records) -> list[str]:
     return sentences
 
 
-def _conclude_pairs(records: Records, overlaps: Overlaps) -> list[str]:
+def _conclude_pairs(records: Records, verdicts: Verdicts) -> list[str]:
     sentences = []
     for pair in _present(PAIRS, records):
-        overlap = overlaps.get(pair)
-        if overlap is None:
+        evidence = verdicts.get(pair)
+        if evidence is None:
             sentences.append(
                 f"`{pair[0]}` and `{pair[1]}` were measured on different test images, so neither "
                 f"is called better."
@@ -186,31 +195,39 @@ def _conclude_pairs(records: Records, overlaps: Overlaps) -> list[str]:
         else:
             first, second = (records[name] for name in pair)
             sentences.append(
-                _compare(first, second, overlap)
+                _compare(first, second, evidence)
                 + _caution(first.recipe, second.recipe, "optimizer")
             )
     return sentences
 
 
-def _compare(first: Record, second: Record, overlap: Overlap) -> str:
-    """Which of two models is better, by the paired exact test, as the app says it too."""
+def _compare(first: Record, second: Record, evidence: Evidence) -> str:
+    """Which of two models is better, as the app says it too."""
     trained = {tell_choice(record.recipe, "trained") for record in (first, second)}
     where = f"With {trained.pop()} trained, " if len(trained) == 1 else ""
-    gap = first.test.accuracy - second.test.accuracy
+    if isinstance(evidence, SeedTest):
+        return where + describe_seed_test(_tell_run(first), _tell_run(second), evidence)
+    gap = evidence.gap
     test = (
-        f"({p_value(overlap.p_value)} in the paired exact test on "
+        f"({p_value(evidence.p_value)} in the paired exact test on "
         f"{count(first.data.test_count, 'test image')})"
     )
-    if overlap.verdict:
-        better, other = (first, second) if overlap.verdict > 0 else (second, first)
+    if evidence.verdict:
+        better, other = (first, second) if evidence.verdict > 0 else (second, first)
         return (
             f"{where}{_tell_run(better)} beats {_tell_run(other)} by {points(gap)}, more than "
             f"chance explains {test}."
         )
     both = f"{where}{_tell_run(first)} and {_tell_run(second)}"
-    if not overlap.only_first + overlap.only_second:
+    if not evidence.only_first + evidence.only_second:
         return f"{both} get the very same test images right."
     return f"{both} are too close to call: {points(gap)} apart {test}."
+
+
+def _tell_basis(evidence: Evidence) -> str:
+    """What a difference rests on, within brackets: `means over 5 seeds each, p = 0.008`."""
+    seeds = f"means over {tell_seed_counts(evidence)}, " if isinstance(evidence, SeedTest) else ""
+    return seeds + p_value(evidence.p_value)
 
 
 def _caution(first: Recipe, second: Recipe, compared: str) -> str:
@@ -230,15 +247,12 @@ def _tell_run(record: Record) -> str:
     return f"`{record.name}` ({tell_choice(record.recipe, 'optimizer')})"
 
 
-def _conclude_freezing(records: Records, overlaps: Overlaps) -> list[str]:
-    losses = [
-        records[full].test.accuracy - records[frozen].test.accuracy
-        for full, frozen in _freezing(records, overlaps)
-    ]
+def _conclude_freezing(records: Records, verdicts: Verdicts) -> list[str]:
+    losses = [verdicts[full, frozen].gap for full, frozen in _freezing(records, verdicts)]
     gaps = [
-        abs(records[first].test.accuracy - records[second].test.accuracy)
+        abs(verdicts[first, second].gap)
         for first, second in _present(PAIRS, records)
-        if (first, second) in overlaps
+        if (first, second) in verdicts
         and records[first].recipe.trained == records[second].recipe.trained
     ]
     if not losses or not gaps:
@@ -274,12 +288,12 @@ def _present(pairs: tuple[tuple[str, str], ...], records: Records) -> list[tuple
     return [pair for pair in pairs if all(name in records for name in pair)]
 
 
-def _freezing(records: Records, overlaps: Overlaps) -> list[tuple[str, str]]:
+def _freezing(records: Records, verdicts: Verdicts) -> list[tuple[str, str]]:
     """Pairs of a run of all layers and one of the last layer, measured on the same images."""
     return [
         (full, frozen)
         for full, frozen in _present(FREEZING, records)
-        if (full, frozen) in overlaps
+        if (full, frozen) in verdicts
         and records[full].recipe.trained == "all"
         and records[frozen].recipe.frozen
     ]

@@ -6,17 +6,24 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from trainer.calibration import LEAST_IN_BIN, Confidence, Reliability
+from trainer.declared import describe_setting
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, PRESETS, Recipe
 from trainer.record import Records
-from trainer.wording import percent
+from trainer.seeds import Runs, find_levels
+from trainer.wording import AS_SHOWN, AS_TRAINED, percent
 
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
+
+SAID, WAS_RIGHT = "confidence, %", "right, %"
+_HUNDRED = range(0, 101, 20)
 
 
 def plot_curves(records: Records, key: str, label: str, in_percent: bool = False) -> bytes:
@@ -61,6 +68,45 @@ def plot_confusions(records: Records) -> bytes:
             axes.set_xlabel("predicted")
             axes.set_ylabel("true")
         return _svg(figure)
+
+
+def plot_reliability(measured: dict[str, Confidence]) -> bytes:
+    """The reliability diagrams of all runs, side by side."""
+    with matplotlib.rc_context(_STYLE):
+        columns = min(2, len(measured))
+        rows = -(-len(measured) // columns)
+        figure = Figure(figsize=(3.6 * columns, 3.6 * rows + 0.3), layout="constrained")
+        for index, (name, confidence) in enumerate(measured.items()):
+            axes = figure.add_subplot(rows, columns, index + 1)
+            draw_reliability(axes, confidence, COLOURS[name], "black")
+            axes.set_title(name)
+            axes.grid(alpha=0.3)
+        figure.legend(
+            handles=axes.get_lines()[1:], loc="outside upper center", ncols=2, frameon=False
+        )
+        return _svg(figure)
+
+
+def draw_reliability(axes: Axes, confidence: Confidence, colour: str, ink: str) -> None:
+    """One model's share of right answers against its confidence, as trained (faint, dashed, hollow)
+    and as shown (solid); a dotted line where the two are equal.
+
+    Args:
+        ink: the colour of what is no model's.
+    """
+    axes.plot((0, 100), (0, 100), color=ink, linestyle=":", linewidth=1, alpha=0.6)
+    faint: Any = {"color": ink, "alpha": 0.55, "linestyle": "--", "markerfacecolor": "none"}
+    strong: Any = {"color": colour, "linewidth": 2, "markeredgecolor": ink, "markeredgewidth": 0.6}
+    curves: list[tuple[Reliability, str, Any]] = [(confidence.trained, AS_TRAINED, faint)]
+    if confidence.fitted:
+        curves.append((confidence.shown, AS_SHOWN, strong))
+    for reliability, label, look in curves:
+        drawn = reliability.counts >= LEAST_IN_BIN
+        said, right = 100 * reliability.confidence[drawn], 100 * reliability.accuracy[drawn]
+        axes.plot(said.numpy(), right.numpy(), marker="o", markersize=4.5, label=label, **look)
+    axes.set(xlim=(0, 102), ylim=(0, 102), aspect="equal", xlabel=SAID, ylabel=WAS_RIGHT)
+    axes.set_xticks(_HUNDRED)
+    axes.set_yticks(_HUNDRED)
 
 
 def plot_predictions(
@@ -119,6 +165,37 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
             axes.grid(alpha=0.3)
         axes.set_xlabel("minutes since the run's first sample")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        return _svg(figure)
+
+
+def plot_seeds(runs: Runs, records: Records) -> bytes:
+    """Every seed's test accuracy: a strip a recipe, one scale a group of `Runs.grouped`. The run
+    whose checkpoint is in `records` is ringed; a line marks each mean."""
+    groups = runs.grouped()
+    shipped = {record.weights_sha256 for record in records.values()}
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 0.5 + 0.95 * len(groups)), layout="constrained")
+        strips = figure.subplots(len(groups), squeeze=False).flatten()
+        for axes, group in zip(strips, groups, strict=True):
+            every = [100 * value for spread in group for value in spread.accuracies]
+            point = 0.02 * (max(every) - min(every))
+            for row, spread in enumerate(group):
+                values = [100 * value for value in spread.accuracies]
+                heights = [row + 0.25 * level for level in find_levels(values, point)]
+                axes.plot(values, heights, "o", markersize=5, color=COLOURS[spread.recipe])
+                if len(values) > 1:
+                    axes.plot([100 * spread.mean] * 2, [row - 0.4, row + 0.4], color="black")
+                for run, value, height in zip(spread.runs, values, heights, strict=True):
+                    if run.weights_sha256 in shipped:
+                        axes.plot(value, height, "o", markersize=9, fillstyle="none", color="black")
+            axes.set_yticks(range(len(group)), [spread.recipe for spread in group])
+            axes.set_ylim(len(group) - 0.4, -0.6)
+            first = PRESETS[group[0].preset][group[0].recipe]
+            trained = dict(describe_setting(Recipe, "trained").choices)[first.trained]
+            axes.set_title(f"preset {first.preset}: {trained}", loc="left", fontsize=9)
+            axes.grid(axis="x", alpha=0.3)
+            axes.margins(x=0.08)
+        strips[-1].set_xlabel("test accuracy, %")
         return _svg(figure)
 
 

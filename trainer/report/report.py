@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from trainer import checkpoint
+from trainer.backbones import tell_backbone
+from trainer.calibration import BINS, LEAST_IN_BIN, Confidence, measure_confidence
 from trainer.checkpoint import Predictions
 from trainer.declared import describe_setting
 from trainer.events import ResourceSample, RunStarted, read_events
@@ -22,7 +24,7 @@ from trainer.record import Hardware, Record, Records
 from trainer.reference import load_reference, reference_accuracy
 from trainer.report import plots
 from trainer.report.observations import (
-    Overlaps,
+    Verdicts,
     best_epoch,
     conclude,
     observe,
@@ -30,8 +32,10 @@ from trainer.report.observations import (
     tell_label,
 )
 from trainer.report.pictures import choose_pictures
+from trainer.report.seeds import tell_seeds
+from trainer.seeds import Runs, load_runs, weigh
 from trainer.timing import TrainingTime, time_alone
-from trainer.wording import count, duration, join, percent
+from trainer.wording import count, describe_confidence, duration, join, percent
 
 TITLE = "Four ways to fine-tune a ResNet-18 on CIFAR-10"
 SHOWN = (
@@ -63,17 +67,28 @@ def write_report(folder: Path, out: Path, html: Path | None = None) -> None:
     predictions = {
         name: checkpoint.load_predictions(folder, record) for name, record in records.items()
     }
-    samples = _read_samples(folder, records)
+    measured = {
+        name: measure_confidence(
+            predictions[name].probabilities, predictions[name].labels, record.temperature
+        )
+        for name, record in records.items()
+    }
+    samples, runs = _read_samples(folder, records), load_runs(folder, records)
     figures = _draw_figures(records, predictions, samples)
+    figures["reliability"] = plots.plot_reliability(measured)
+    if runs:
+        figures["seeds"] = plots.plot_seeds(runs, records)
     images = f"{out.stem}-images"
     for name, content in figures.items():
         write_file(out.parent / images / f"{name}.svg", content)
-    overlaps = _measure_overlaps(records, predictions)
+    verdicts = _weigh_pairs(records, predictions, runs)
     text = _environment().get_template("report.md.j2").render(
         images=images,
         figures=figures,
         **_describe_runs(records),
-        **_describe_results(records, overlaps),
+        **_describe_results(records, verdicts),
+        seeds=tell_seeds(runs, records),
+        **_describe_confidence(measured),
         resources=[_resource_row(name, run) for name, run in samples.items()],
     )  # fmt: skip
     write_file(out, text.encode())
@@ -94,18 +109,19 @@ def _read_samples(folder: Path, records: Records) -> Samples:
     return {name: run for name, run in samples.items() if run}
 
 
-def _measure_overlaps(records: Records, predictions: dict[str, Predictions]) -> Overlaps:
-    """The overlap of every two models that were measured on the same images."""
-    overlaps = {}
+def _weigh_pairs(records: Records, predictions: dict[str, Predictions], runs: Runs) -> Verdicts:
+    """What decides between every two models that were measured on the same images."""
+    verdicts = {}
     for first, second in itertools.combinations(records, 2):
         labels = predictions[first].labels
         same_data = records[first].data.digest == records[second].data.digest
         if same_data and torch.equal(labels, predictions[second].labels):
-            overlaps[first, second] = measure_overlap(
+            overlap = measure_overlap(
                 labels,
                 *(predictions[name].probabilities.argmax(dim=1) for name in (first, second)),
             )
-    return overlaps
+            verdicts[first, second] = weigh(records[first], records[second], runs, overlap)
+    return verdicts
 
 
 def _draw_figures(
@@ -144,6 +160,7 @@ def _describe_runs(records: Records) -> dict[str, Any]:
         "trained": _list_choices(every, "trained"),
         "first": every[0],
         "one_backbone": len({record.backbone.sha256 for record in every}) == 1,
+        "backbone_story": tell_backbone(every[0].backbone.name, every[0].backbone.sha256),
         "one_data": len({record.data.model_dump_json() for record in every}) == 1,
         "one_machine": len({record.hardware.model_dump_json() for record in every}) == 1,
         "machine": _describe_machine(every[0].hardware),
@@ -154,15 +171,38 @@ def _describe_runs(records: Records) -> dict[str, Any]:
     }
 
 
-def _describe_results(records: Records, overlaps: Overlaps) -> dict[str, Any]:
+def _describe_results(records: Records, verdicts: Verdicts) -> dict[str, Any]:
     """What the template tells of the figures."""
     reference = load_reference()
     return {
         "results": [_result_row(record, reference) for record in records.values()],
         "classes_by_run": [_class_row(record) for record in records.values()],
-        "observations": observe(records, overlaps),
-        "conclusions": conclude(records, overlaps, reference),
+        "observations": observe(records, verdicts),
+        "conclusions": conclude(records, verdicts, reference),
     }
+
+
+def _describe_confidence(measured: dict[str, Confidence]) -> dict[str, Any]:
+    """What the template tells of how far percentages can be believed."""
+    return {
+        "bins": BINS,
+        "least_in_bin": LEAST_IN_BIN,
+        "confidences": [_confidence_row(name, one) for name, one in measured.items()],
+        "trust": describe_confidence({f"`{name}`": one for name, one in measured.items()}),
+    }
+
+
+def _confidence_row(name: str, confidence: Confidence) -> Row:
+    trained, shown = confidence.trained, confidence.shown
+    return (
+        f"`{name}`",
+        f"{confidence.temperature:.2f}" if confidence.fitted else "not fitted",
+        percent(trained.right, 2),
+        percent(trained.stated, 2),
+        percent(shown.stated, 2),
+        percent(trained.error, 2),
+        percent(shown.error, 2),
+    )
 
 
 def _recipe_row(record: Record) -> Row:
