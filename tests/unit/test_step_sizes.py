@@ -55,7 +55,9 @@ def test_size_is_the_mean_of_update_over_weights_and_training_is_the_same_to_the
     ]
     assert len(measured) == SAMPLED
     expected = sum(sizes[step] for step in measured) / SAMPLED
-    assert run.step_sizes.take() == {"fc": pytest.approx(expected, rel=1e-4)}
+    taken = run.step_sizes.take() or {}
+    assert list(taken) == ["fc"]
+    assert taken["fc"] == pytest.approx(expected, rel=1e-4)
     assert run.step_sizes.take() is None
 
 
@@ -88,6 +90,5 @@ def test_resumed_run_measures_the_same(tmp_path: Path) -> None:
 
 
 def test_epochs_of_earlier_versions_have_none() -> None:
-    figures = dict.fromkeys(Epoch.model_fields, 1)
-    del figures["step_sizes"]
-    assert Epoch(**figures).step_sizes is None
+    figures = dict.fromkeys(Epoch.model_fields.keys() - {"step_sizes"}, 1)
+    assert Epoch.model_validate(figures).step_sizes is None
