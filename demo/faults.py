@@ -48,6 +48,10 @@ SENTENCES = {
         ),
         f"The pre-trained weights on the server are missing or damaged: {_TELL}.",
     ),
+    **dict.fromkeys(
+        ("hub_name", "hub_not_fetched", "hub_not_pushed", "hub_no_app"),
+        f"The models' place on the Hub cannot be used: {_TELL}.",
+    ),
     "device_missing": f"The server lacks the hardware that was asked for: {_TELL}.",
     **dict.fromkeys(
         (

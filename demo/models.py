@@ -3,11 +3,11 @@
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from demo.batching import Batcher
 from demo.words.compare import describe_agreement

@@ -102,6 +102,17 @@ SENTENCES = {
     ),
     "backbone_not_resnet": "{path} is not a torchvision ResNet-18: its tensors do not match.",
     "backbone_not_finite": "{path} holds a value that is not finite: fetch it again.",
+    # The Hub
+    "hub_name": "{repo} is neither a folder here nor a repository: name one as USER/NAME.",
+    "hub_not_fetched": (
+        "{repo} could not be fetched from the Hub ({reason}): check its name, the network and, for "
+        "a private one, 'hf auth login'."
+    ),
+    "hub_not_pushed": (
+        "{repo} could not be pushed to the Hub ({reason}): check its name, the network and that "
+        "you may write it ('hf auth login')."
+    ),
+    "hub_no_app": ("{folder} holds no app.py: publish a Space from a clone of the repository."),
     # Training
     "device_missing": "this machine has no {device} device: use --device cpu or auto.",
     "run_exists": (
@@ -199,6 +210,10 @@ class BackboneError(QuartetError):
 
 class PictureError(QuartetError):
     """The file is not a picture we take."""
+
+
+class HubError(QuartetError):
+    """A repository on the Hub could not be fetched or pushed."""
 
 
 class TrainingError(QuartetError):

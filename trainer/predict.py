@@ -1,5 +1,6 @@
 """The four models side by side: `Quartet.classify`."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from torch import Tensor
 from trainer.augment import normalise
 from trainer.calibration import temper
 from trainer.checkpoint import Checkpoint, load_checkpoint
+from trainer.decoding import shared_decoder
 from trainer.errors import CheckpointError, QuartetError
 from trainer.files import hash_tensors
-from trainer.recipe import RECIPE_NAMES
+from trainer.picture import Crop
+from trainer.recipe import CLASSES, RECIPE_NAMES
 from trainer.record import Record
 from trainer.resnet import FoldedBackbone, is_head
 
@@ -109,6 +112,30 @@ class Quartet:
     def body_of(self, name: str) -> Body:
         """The backbone of a loaded model and the last layers on it; the frozen pair's is one."""
         return next(body for body in self._bodies.values() if name in body.heads)
+
+    def ask(
+        self, picture: str | os.PathLike[str] | bytes, crop: Crop = "centre"
+    ) -> dict[str, dict[str, float]]:
+        """What the models say of one picture.
+
+        Args:
+            picture: a file's path or content: JPEG, PNG, WebP, GIF or BMP.
+            crop: `centre`, the largest centred square, or `fit`, the whole picture on white.
+
+        Returns:
+            Recipe name to class to probability, 0..1.
+
+        Raises:
+            PictureError: it is not a picture we take.
+            OSError: the file cannot be read.
+        """
+        content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+        pixels = shared_decoder().decode(content, crop)
+        answers = self.classify(torch.from_numpy(pixels)[None])
+        return {
+            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
+            for name, shares in answers.probabilities.items()
+        }
 
     def _add(self, checkpoint: Checkpoint) -> None:
         """Adds a model, or only its last layer where another brought the same backbone."""

@@ -154,7 +154,7 @@ class CompareTab:
         token = token or create_token()
         try:
             picture = encode_pixels(_read(file, crop, request))
-            added = self._jobs.pictures.add(token, label, picture)
+            added = self._jobs.pictures.add(token, label, picture, name_client(request))
         except (PictureError, Refused) as error:
             return {self.taught: explain(error)}
         pictures = len(self._jobs.pictures.of_owner(token))
@@ -272,5 +272,4 @@ def describe_card(
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
     """What the models see of a file that this visitor uploaded, `(3, S, S)` uint8."""
-    client = "" if request is None else name_client(request)
-    return read_pixels(file, Path(get_upload_folder()), crop, client)
+    return read_pixels(file, Path(get_upload_folder()), crop, name_client(request))

@@ -10,7 +10,6 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from trainer.commands.flags import Checkpoints, File, Images, Only, Source, Switch
 from trainer.errors import PictureError
-from trainer.recipe import CLASSES
 from trainer.wording import count
 
 _FOLDERS = PrimitiveConstructorSpec[tuple[Path, ...]](
@@ -77,9 +76,6 @@ def predict(
         top: Classes shown.
         as_json: All ten probabilities as JSON.
     """
-    import torch
-
-    from trainer.decoding import shared_decoder
     from trainer.predict import Quartet
 
     quartet = Quartet(checkpoints)
@@ -89,17 +85,10 @@ def predict(
     status = 0
     for path in images:
         try:
-            pixels = shared_decoder().decode(path.read_bytes(), crop)
+            results[str(path)] = quartet.ask(path, crop)
         except (PictureError, OSError) as error:
             print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             status = 1
-            continue
-        results[str(path)] = {
-            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
-            for name, shares in quartet.classify(
-                torch.from_numpy(pixels)[None]
-            ).probabilities.items()
-        }
     if as_json:
         print(json.dumps(results, indent=1))
     else:
