@@ -24,6 +24,10 @@ SENTENCES = {
         ),
         "The model's file does not hold a model of this kind.",
     ),
+    **dict.fromkeys(
+        ("analysis_missing", "analysis_outdated"),
+        f"What explains the models was not prepared: {_TELL}.",
+    ),
     "record_damaged": "The model's record is damaged.",
     "record_format": "The model's record is of another version of the app.",
     **dict.fromkeys(

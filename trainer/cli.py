@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 import trainer
+from trainer.commands.explaining import analyse, explain, sweep
 from trainer.commands.flags import FLAGS, MARKERS
 from trainer.commands.publishing import publish
 from trainer.commands.results import collect, evaluate, predict, report
@@ -20,8 +21,10 @@ Command = Callable[..., int]
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command
-    for command in (train, finetune, evaluate, predict, collect, report, publish)
-}
+    for command in (
+        train, finetune, evaluate, predict, explain, collect, report, analyse, sweep, publish,
+    )
+}  # fmt: skip
 _PROGRAM = "python -m trainer"
 
 

@@ -166,7 +166,8 @@ class Trainer:
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 run.guard(loss)
-                optimizer.step()
+                with run.step_sizes.watching(run.step - run.epoch_start, run.steps_per_epoch):
+                    optimizer.step()
                 run.count(loss, logits, labels)
 
                 if (

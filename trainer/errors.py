@@ -32,6 +32,11 @@ SENTENCES = {
     "checkpoints_unusable": (
         "{folder} holds no usable checkpoint, so train them with 'python -m trainer train': {fault}"
     ),
+    # Explanations
+    "analysis_missing": "{file} is missing: make it with 'python -m trainer analyse'.",
+    "analysis_outdated": (
+        "{file} is of other checkpoints: make it anew with 'python -m trainer analyse'."
+    ),
     # Data
     "data_no_folder": "{path} is not a folder: give a local copy of CIFAR-10 with --data DIR.",
     "data_not_fetched": (

@@ -37,6 +37,11 @@ class Answers:
     familiar: Tensor | None
     """`(N,)` bool, False for a picture that looks like none of the ten classes; None where no model
     can tell."""
+    features: dict[str, Tensor]
+    """Recipe name to `(N, 512)` float32: what its last layer was handed."""
+    maps: dict[str, Tensor]
+    """Recipe name to `(N, C, h, w)` float32: the map from which its backbone's `finish` goes on, so
+    that an explanation (`explain.heat`) needs no second pass."""
 
     def of_picture(self, row: int) -> dict[str, dict[str, float]]:
         """Recipe name to class to probability, 0..1, of one picture of the batch."""
@@ -47,7 +52,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class _Body:
+class Body:
     """A backbone and the last layers that share it."""
 
     backbone: FoldedBackbone
@@ -72,7 +77,7 @@ class Quartet:
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, QuartetError] = {}
         """Recipe name to why its model is missing."""
-        self._bodies: dict[str, _Body] = {}
+        self._bodies: dict[str, Body] = {}
         self._detectors: dict[str, Familiarity] = {}
         for name in names:
             try:
@@ -100,14 +105,18 @@ class Quartet:
         familiar: Tensor | None = None
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
+        features: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
         with torch.inference_mode():
             for body in self._bodies.values():
                 start = time.perf_counter()
-                features = body.backbone(normalise(images, body.image_px))
-                logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
+                early, vectors = body.backbone.look(normalise(images, body.image_px))
+                logits |= {name: F.linear(vectors, *head) for name, head in body.heads.items()}
                 if self.decider in body.heads:
-                    familiar = self._judge(self.decider, features, logits[self.decider])
+                    familiar = self._judge(self.decider, vectors, logits[self.decider])
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
+                features |= dict.fromkeys(body.heads, vectors)
+                maps |= dict.fromkeys(body.heads, early)
             probabilities = {
                 name: temper(logits[name], record.temperature)
                 for name, record in self.records.items()
@@ -117,7 +126,13 @@ class Quartet:
             probabilities,
             {name: seconds[name] for name in self.records},
             familiar,
+            {name: features[name] for name in self.records},
+            {name: maps[name] for name in self.records},
         )
+
+    def body_of(self, name: str) -> Body:
+        """The backbone of a loaded model and the last layers on it; the frozen pair's is one."""
+        return next(body for body in self._bodies.values() if name in body.heads)
 
     def ask(
         self, picture: str | os.PathLike[str] | bytes, crop: Crop = "centre"
@@ -148,7 +163,7 @@ class Quartet:
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
-            self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
+            self._bodies[key] = Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
 

@@ -88,6 +88,10 @@ class Epoch(Part):
     """Seconds spent on the epoch's steps, evaluation and saving left out."""
     seconds: float
     """Wall seconds of the epoch, evaluation included; in the first, preparation too."""
+    step_sizes: dict[str, float] | None = None
+    """Stage (`stem`, `layer1` to `layer4`, `fc`; only what was trained) to how far one step moved
+    its weights, relative to their norm: the mean over a few steps of the epoch, as
+    `step_sizes.StepSizes` measures it. None in records of earlier versions."""
 
 
 class Figures(Part):

@@ -41,6 +41,9 @@ def test_answers_equal_the_recorded_predictions(quartet: Quartet, sample: Datase
     answers = quartet.classify(sample.test.images)
     assert list(answers.logits) == list(answers.seconds) == list(RECIPE_NAMES)
     for name, logits in answers.logits.items():
+        weight, bias = quartet.body_of(name).heads[name]
+        assert torch.allclose(answers.features[name] @ weight.T + bias, logits, atol=1e-4)
+        assert len(answers.maps[name]) == len(logits)
         assert torch.allclose(logits.softmax(dim=1), recorded[name], atol=2e-3)
 
 

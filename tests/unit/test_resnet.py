@@ -32,5 +32,11 @@ def test_folded_backbone_computes_torchvisions_features(
     inputs = torch.randn(3, 3, image_px, image_px, generator=generator)
     with torch.inference_mode():
         theirs = model(inputs)
-        ours = FoldedBackbone(weights, image_px)(inputs)
+        backbone = FoldedBackbone(weights, image_px)
+        ours = backbone(inputs)
+        maps = backbone.list_maps(inputs)
+        early, _ = backbone.look(inputs)
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * theirs.abs().max().item())
+    assert [map_.shape[1] for map_ in maps] == [64, 128, 256, 512]
+    assert torch.equal(maps[-1].mean(dim=(2, 3)), ours)
+    assert torch.equal(maps[backbone.fine_stage - 2], early)

@@ -8,25 +8,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from trainer.commands.flags import Checkpoints, File, Only, Source, Switch
+from trainer.commands.flags import Checkpoints, File, Images, Only, Source, Switch
 from trainer.errors import PictureError
 from trainer.wording import count
-
-
-def _read_images(given: list[str]) -> tuple[Path, ...]:
-    if not given:
-        raise ValueError("name a picture")
-    return tuple(map(Path, given))
-
-
-_IMAGES = PrimitiveConstructorSpec[tuple[Path, ...]](
-    nargs="*",
-    metavar="IMAGE [IMAGE ...]",
-    instance_from_str=_read_images,
-    is_instance=lambda value: isinstance(value, tuple),
-    str_from_instance=lambda value: list(map(str, value)),
-)
-
 
 _FOLDERS = PrimitiveConstructorSpec[tuple[Path, ...]](
     nargs="*",
@@ -75,12 +59,7 @@ def evaluate(
 
 
 def predict(
-    images: Annotated[
-        tuple[Path, ...],
-        _IMAGES,
-        tyro.conf.Positional,
-        tyro.conf.arg(help="Pictures.", help_behavior_hint=""),
-    ],
+    images: Images,
     checkpoints: Checkpoints = Path("checkpoints"),
     crop: Literal["centre", "fit"] = "centre",
     top: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
