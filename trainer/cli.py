@@ -9,7 +9,9 @@ from typing import Any
 import tyro
 
 import trainer
+from trainer.commands.explaining import analyse, explain, sweep
 from trainer.commands.flags import FLAGS, MARKERS
+from trainer.commands.publishing import publish
 from trainer.commands.results import collect, evaluate, predict, report
 from trainer.commands.standby import await_arguments, end_process
 from trainer.commands.training import finetune, train
@@ -18,8 +20,11 @@ from trainer.errors import QuartetError, SettingError
 Command = Callable[..., int]
 
 COMMANDS: dict[str, Command] = {
-    command.__name__: command for command in (train, finetune, evaluate, predict, collect, report)
-}
+    command.__name__: command
+    for command in (
+        train, finetune, evaluate, predict, explain, collect, report, analyse, sweep, publish,
+    )
+}  # fmt: skip
 _PROGRAM = "python -m trainer"
 
 

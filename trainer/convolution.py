@@ -22,7 +22,7 @@ def can_lay_out() -> bool:
 
 
 class Convolution:
-    """A convolution with what follows it in a residual block. Not for gradients."""
+    """A convolution with what follows it in a residual block."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Convolution:
             precision: of kernel, shift and maps; sums are float32.
         """
         self._geometry = [padding] * 2, [stride] * 2, [1, 1], 1
-        self._shift = shift.to(precision)
+        self._shift, self._precision = shift.to(precision), precision
         self._laid_out = can_lay_out()
         if self._laid_out:
             plain = kernel.to(precision).contiguous()
@@ -53,16 +53,9 @@ class Convolution:
 
     def __call__(self, maps: Tensor, add: Tensor | None = None, clip: bool = True) -> Tensor:
         """The convolution of `maps (N, inputs, h, w)`, plus `add` of the result's shape, clipped at
-        zero (ReLU)."""
-        if self._laid_out:
-            return self._pass_once(maps, add, clip)
-        padding, stride, *_ = self._geometry
-        result = F.conv2d(maps, self._kernel, self._shift, stride, padding)
-        if add is not None:
-            result = result + add
-        return result.relu_() if clip else result
-
-    def _pass_once(self, maps: Tensor, add: Tensor | None, clip: bool) -> Tensor:
+        zero (ReLU). Gradients go through, and maps of other precision; both take longer."""
+        if not self._laid_out or torch.is_grad_enabled() or maps.dtype != self._precision:
+            return self._pass_plainly(maps, add, clip)
         layer = self._kernel, self._shift, *self._geometry
         convolve = torch.ops.mkldnn._convolution_pointwise
         if add is None:
@@ -71,3 +64,12 @@ class Convolution:
             then = "relu" if clip else None
             result = convolve.binary(maps, add, *layer, "add", 1.0, then, [], "")
         return result
+
+    def _pass_plainly(self, maps: Tensor, add: Tensor | None, clip: bool) -> Tensor:
+        kernel = self._kernel.to_dense() if self._laid_out else self._kernel
+        padding, stride, *_ = self._geometry
+        kernel = kernel.to(maps.dtype, memory_format=torch.channels_last)
+        result = F.conv2d(maps, kernel, self._shift.to(maps.dtype), stride, padding)
+        if add is not None:
+            result = result + add
+        return result.relu_() if clip else result

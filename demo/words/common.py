@@ -25,7 +25,6 @@ LABELS = {
 PLAIN = "the pre-trained backbone, with a new last layer"
 RIGHT, WRONG = "right", "wrong"
 TRAIN_LOSS, EPOCH = "Train loss", "Epoch"
-FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
 
 
 def describe_fault(name: str, fault: QuartetError) -> str:

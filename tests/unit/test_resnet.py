@@ -42,9 +42,21 @@ def test_folded_backbone_computes_torchvisions_features(
     inputs = torch.randn(3, 3, image_px, image_px, generator=generator)
     with torch.inference_mode():
         theirs = model(inputs)
-        ours = FoldedBackbone(weights, image_px, precision)(inputs)
-    assert ours.dtype == torch.float32
+        backbone = FoldedBackbone(weights, image_px, precision)
+        ours = backbone(inputs)
+        maps = backbone.list_maps(inputs)
+        early, _ = backbone.look(inputs)
+    assert {one.dtype for one in (ours, early, *maps)} == {torch.float32}
     if precision == torch.float32:
         assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * theirs.abs().max().item())
     else:  # 8 bits of precision, rounded at each of twenty layers
         assert (ours - theirs).norm() < 2e-2 * theirs.norm()
+    assert [map_.shape[1] for map_ in maps] == [64, 128, 256, 512]
+    assert torch.equal(maps[-1].mean(dim=(2, 3)), ours)
+    assert torch.equal(maps[backbone.fine_stage - 2], early)
+    asked = early.clone().requires_grad_()
+    features = backbone.finish(asked)[1]
+    assert (features - ours).norm() < (1e-4 if precision == torch.float32 else 2e-2) * ours.norm()
+    (gradient,) = torch.autograd.grad(features.sum(), asked)
+    assert gradient.dtype == torch.float32
+    assert gradient.abs().max() > 0

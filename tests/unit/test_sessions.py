@@ -5,7 +5,7 @@ import asyncio
 import gradio as gr
 from gradio.state_holder import SessionState
 
-from demo.interface import GuardedBlocks
+from demo.server.blocks import GuardedBlocks
 
 
 def test_sessions_go_without_settings_and_answer_as_the_page_does() -> None:
