@@ -22,7 +22,7 @@ class PageConfig(BlocksConfig):
     """
 
     def __copy__(self) -> BlocksConfig:
-        session: BlocksConfig = super().__copy__()  # type: ignore[no-untyped-call]
+        session: BlocksConfig = super().__copy__()
         # An empty one is what Gradio takes for "not shown".
         session.config_for_block = lambda *_: {}  # type: ignore[method-assign]
         return session

@@ -40,9 +40,9 @@ def test_folded_backbone_computes_torchvisions_features(
     weights = model.state_dict()
     model.fc = torch.nn.Identity()
     inputs = torch.randn(3, 3, image_px, image_px, generator=generator)
+    backbone = FoldedBackbone(weights, image_px, precision)
     with torch.inference_mode():
         theirs = model(inputs)
-        backbone = FoldedBackbone(weights, image_px, precision)
         ours = backbone(inputs)
         maps = backbone.list_maps(inputs)
         early, _ = backbone.look(inputs)
