@@ -26,15 +26,15 @@ RESULTS = Path("docs/choices.json")
 PAGE = Path("docs/choices.md")
 _FEW = torch.arange(20)
 
-_HALF_EPOCH = {"steps": 350, "schedule": "cosine"}
+_HALF_EPOCH = {"steps": 350, "schedule": "cosine", "average_decay": 0.0}
 FULL: list[dict[str, Any]] = [
     _HALF_EPOCH,
-    {**_HALF_EPOCH, "batch_norm_momentum": 0.1},
+    {**_HALF_EPOCH, "batch_norm_momentum": 0.0},
     {**_HALF_EPOCH, "sharpening": 0.0},
-    {**_HALF_EPOCH, "sharpening": 0.0, "batch_norm_momentum": 0.1},
     {**_HALF_EPOCH, "steps": 700, "batch_size": 32},
     {**_HALF_EPOCH, "steps": 175, "batch_size": 128},
     {**_HALF_EPOCH, "crop_area_max": 1.0},
+    {**_HALF_EPOCH, "crop_area_max": 2.0},
     {**_HALF_EPOCH, "crop_area_min": 1.0, "crop_area_max": 1.0, "crop_padding_px": 4},
     {**_HALF_EPOCH, "colour_jitter": 0.0},
     {**_HALF_EPOCH, "label_smoothing": 0.1},
