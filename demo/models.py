@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 from demo.batching import Batcher
 from demo.words.compare import describe_agreement
 from trainer.checkpoint import Predictions, load_predictions
-from trainer.device import is_bf16_fast
 from trainer.errors import CheckpointError, QuartetError
 from trainer.metrics import Overlap, measure_overlap
 from trainer.predict import Answers, Quartet
@@ -59,7 +58,7 @@ class Models:
         Raises:
             CheckpointError: not one model is usable.
         """
-        quartet = Quartet(folder, precision=choose_precision())
+        quartet = Quartet(folder)
         self._quartet = quartet
         self.records: Records = quartet.records
         """Of every usable model."""
@@ -133,19 +132,13 @@ class OwnModel:
         Raises:
             CheckpointError: it is missing or damaged.
         """
-        self._quartet = Quartet(folder, (name,), choose_precision())
+        self._quartet = Quartet(folder, (name,))
 
     def classify(self, pixels: np.ndarray) -> ModelAnswer:
         """Asks it about `pixels (3, S, S)` uint8."""
         answers = self._quartet.classify(torch.from_numpy(pixels)[None])
         (answer,) = list_answers(answers)[0].values()
         return answer
-
-
-def choose_precision() -> torch.dtype:
-    """What the app's answers are computed in, the faster on this processor. With bf16 a probability
-    is up to 0.04 from the recorded one, and 0.002 on average (docs/design.md)."""
-    return torch.bfloat16 if is_bf16_fast(torch.device("cpu")) else torch.float32
 
 
 @functools.lru_cache(maxsize=OWN_MODELS_KEPT)

@@ -24,37 +24,28 @@ def can_lay_out() -> bool:
 class Convolution:
     """A convolution with what follows it in a residual block."""
 
-    def __init__(
-        self,
-        kernel: Tensor,
-        shift: Tensor,
-        stride: int,
-        padding: int,
-        side: int,
-        precision: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, kernel: Tensor, shift: Tensor, stride: int, padding: int, side: int) -> None:
         """
         Args:
             kernel: `(outputs, inputs, height, width)` float32.
             shift: `(outputs,)` float32, added to every map.
             side: of the maps it will be given, in pixels; other sides work, more slowly.
-            precision: of kernel, shift and maps; sums are float32.
         """
         self._geometry = [padding] * 2, [stride] * 2, [1, 1], 1
-        self._shift, self._precision = shift.to(precision), precision
+        self._shift = shift
         self._laid_out = can_lay_out()
         if self._laid_out:
-            plain = kernel.to(precision).contiguous()
+            plain = kernel.contiguous()
             expected = [1, kernel.shape[1], side, side]
             lay_out = torch.ops.mkldnn._reorder_convolution_weight
             self._kernel: Tensor = lay_out(plain, *self._geometry, expected)
         else:
-            self._kernel = kernel.to(precision, memory_format=torch.channels_last)
+            self._kernel = kernel.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, maps: Tensor, add: Tensor | None = None, clip: bool = True) -> Tensor:
         """The convolution of `maps (N, inputs, h, w)`, plus `add` of the result's shape, clipped at
-        zero (ReLU). Gradients go through, and maps of other precision; both take longer."""
-        if not self._laid_out or torch.is_grad_enabled() or maps.dtype != self._precision:
+        zero (ReLU). Gradients go through, which takes longer."""
+        if not self._laid_out or torch.is_grad_enabled():
             return self._pass_plainly(maps, add, clip)
         layer = self._kernel, self._shift, *self._geometry
         convolve = torch.ops.mkldnn._convolution_pointwise
@@ -68,8 +59,8 @@ class Convolution:
     def _pass_plainly(self, maps: Tensor, add: Tensor | None, clip: bool) -> Tensor:
         kernel = self._kernel.to_dense() if self._laid_out else self._kernel
         padding, stride, *_ = self._geometry
-        kernel = kernel.to(maps.dtype, memory_format=torch.channels_last)
-        result = F.conv2d(maps, kernel, self._shift.to(maps.dtype), stride, padding)
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
+        result = F.conv2d(maps, kernel, self._shift, stride, padding)
         if add is not None:
             result = result + add
         return result.relu_() if clip else result

@@ -67,16 +67,8 @@ class Quartet:
     Models whose backbones are equal to the bit, as the two frozen ones' are, share one pass.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        names: Sequence[str] = RECIPE_NAMES,
-        precision: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, folder: Path, names: Sequence[str] = RECIPE_NAMES) -> None:
         """Loads and verifies the named checkpoints; a missing or damaged one is left out.
-
-        Args:
-            precision: what the backbones compute in; the last layers compute in float32.
 
         Raises:
             CheckpointError: not one of them could be loaded.
@@ -85,7 +77,6 @@ class Quartet:
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, QuartetError] = {}
         """Recipe name to why its model is missing."""
-        self._precision = precision
         self._bodies: dict[str, Body] = {}
         self._detectors: dict[str, Familiarity] = {}
         for name in names:
@@ -172,8 +163,7 @@ class Quartet:
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
-            folded = FoldedBackbone(weights, image_px, self._precision)
-            self._bodies[key] = Body(folded, image_px, {})
+            self._bodies[key] = Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
 

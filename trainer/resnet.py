@@ -9,7 +9,6 @@ strides, biases and names of torchvision's `resnet18`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -80,19 +79,12 @@ class FoldedBackbone:
     """A ResNet-18 in evaluation mode without its last layer, every BatchNorm folded into the
     convolution before it, and taps that only meet padding left out (`model.trim_padding`)."""
 
-    def __init__(
-        self,
-        weights: dict[str, Tensor],
-        image_px: int,
-        precision: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, weights: dict[str, Tensor], image_px: int) -> None:
         """
         Args:
             weights: torchvision's state dict, any floating dtype; not kept.
             image_px: side of the inputs, in pixels.
-            precision: what the convolutions compute in.
         """
-        self._precision = precision
         self.fine_stage = find_fine_stage(image_px)
         """The last stage, from 1, whose map can show where something is."""
         self._layers: dict[str, Convolution] = {}
@@ -110,9 +102,7 @@ class FoldedBackbone:
             kernel = kernel.float() * scale[:, None, None, None]
             is_shortcut = layer.name.endswith("downsample.0")
             given = side * layer.stride if is_shortcut else side
-            self._layers[layer.name] = Convolution(
-                kernel, shift, layer.stride, padding, given, precision
-            )
+            self._layers[layer.name] = Convolution(kernel, shift, layer.stride, padding, given)
             if not is_shortcut:
                 side = -(-side // layer.stride)
 
@@ -130,29 +120,27 @@ class FoldedBackbone:
         maps = self._enter(inputs)
         for stage in range(1, self.fine_stage):
             maps = self._pass_stage(stage, maps)
-        return maps.float(), self.finish(maps)[1]
+        return maps, self.finish(maps)[1]
 
     def finish(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """What is left of the pass after `look`'s map `(N, C, h, w)`. Gradients go through.
 
         Returns:
-            The map of `fine_stage` in the given one's precision, and the features `(N, 512)`
-            float32.
+            The map of `fine_stage`, and the features `(N, 512)`.
         """
         fine = maps = self._pass_stage(self.fine_stage, maps)
         for stage in range(self.fine_stage + 1, len(_STAGES) + 1):
             maps = self._pass_stage(stage, maps)
-        return fine, maps.float().mean(dim=(2, 3))
+        return fine, maps.mean(dim=(2, 3))
 
     def list_maps(self, inputs: Tensor) -> list[Tensor]:
         """The maps `(N, C, h, w)` of all four stages, float32."""
         maps = [self._enter(inputs)]
         for stage in range(1, len(_STAGES) + 1):
             maps.append(self._pass_stage(stage, maps[-1]))
-        return [one.float() for one in maps[1:]]
+        return maps[1:]
 
     def _enter(self, inputs: Tensor) -> Tensor:
-        inputs = inputs.to(self._precision, memory_format=torch.channels_last)
         return F.max_pool2d(self._layers["conv1"](inputs), 3, stride=2, padding=1)
 
     def _pass_stage(self, stage: int, maps: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image, features
 
 from demo.gallery import EXAMPLES_DIR
-from demo.models import LARGEST_BATCH, choose_precision
+from demo.models import LARGEST_BATCH
 from demo.words.common import LABELS
 from tests.app import Refused, RunningApp, as_file, running_app
 from tests.conftest import CHECKPOINTS, ROOT
@@ -59,7 +59,6 @@ def test_answers_are_the_recorded_predictions(app: RunningApp, sample: Dataset) 
         record = checkpoint.load_record(CHECKPOINTS, name)
         probabilities = checkpoint.load_predictions(CHECKPOINTS, record).probabilities
         recorded[name] = temper(probabilities.log(), record.temperature)
-    tolerance = 2e-3 if choose_precision() == torch.float32 else 5e-2
     for index in (0, 250, 499):
         image = Image.fromarray(sample.test.images[index].permute(1, 2, 0).numpy())
         answer = app.classify(encode(image, "PNG"))
@@ -69,7 +68,7 @@ def test_answers_are_the_recorded_predictions(app: RunningApp, sample: Dataset) 
             assert list(model["probabilities"]) == list(CLASSES)
             expected = recorded[name][row]
             assert list(model["probabilities"].values()) == pytest.approx(
-                expected.tolist(), abs=tolerance
+                expected.tolist(), abs=2e-3
             )
             assert model["answer"] == max(model["probabilities"], key=model["probabilities"].get)
             assert model["seconds"] > 0
