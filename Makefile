@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
 
-.PHONY: demo test try train report bench choices screenshots space
+.PHONY: demo test try train report bench choices screenshots space resolve scaling
 
 demo: .venv/ready
 	$(BIN)/python app.py
@@ -31,15 +31,30 @@ bench: .venv/ready
 choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)
 
+scaling: .venv/ready
+	$(BIN)/python -m bench.scaling
+
 screenshots: .venv/ready
 	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe"
 	cp docs/images/compare.png demo/card.png
 
-# What a Space does: requirements.txt alone, in a fresh environment, then app.py.
-space:
-	rm -rf runs/space && $(PYTHON) -m venv runs/space
-	runs/space/bin/python -m pip install --quiet -r requirements.txt
-	runs/space/bin/python -m tests.app
+# The Space, rehearsed: in an environment that holds nothing but what a Space installs.
+space: .venv/ready runs/space/ready
+	$(BIN)/python -m tests.space --python runs/space/venv/bin/python
+
+runs/space/ready: requirements.txt pre-requirements.txt
+	$(PYTHON) -m venv --clear runs/space/venv
+	runs/space/venv/bin/python -m pip install --quiet -r pre-requirements.txt
+	runs/space/venv/bin/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+# Whether there are versions for every Python and platform that docs/hosting.md names.
+resolve:
+	$(PYTHON) -m venv runs/uv && runs/uv/bin/python -m pip install --quiet uv
+	runs/uv/bin/uv pip compile --quiet --python-version 3.11 requirements.txt >/dev/null
+	runs/uv/bin/uv pip compile --quiet --python-version 3.12 requirements.txt >/dev/null
+	runs/uv/bin/uv pip compile --quiet --python-version 3.12 requirements.txt pre-requirements.txt >/dev/null
+	runs/uv/bin/uv pip compile --quiet --python-version 3.12 --override pillow-override.txt requirements.txt >/dev/null
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

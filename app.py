@@ -1,8 +1,8 @@
 """Opens Quartet: `python app.py`. A Hugging Face Space starts here too."""
 
-from demo.interface import build_app, launch_options
+from demo.interface import build_app, serve
 
 app = build_app()
 
 if __name__ == "__main__":
-    app.launch(**launch_options())
+    serve(app)

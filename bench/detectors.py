@@ -1,7 +1,5 @@
-"""Published detectors of foreign pictures that `bench.familiarity` holds ours against.
-
-All read a model's 512 features and give one number a picture, larger for stranger.
-"""
+"""Published detectors of foreign pictures that `bench.familiarity` holds ours against: one number a
+picture, larger for stranger."""
 
 from dataclasses import dataclass
 
@@ -69,50 +67,10 @@ def measure_strangeness(bank: Bank, features: Tensor, neighbour: int) -> Tensor:
     return (2 - 2 * nearest).clamp(min=0).sqrt()
 
 
-@dataclass(frozen=True)
-class Gaussians:
-    """One Gaussian a class with a shared covariance, and one of everything.
+def measure_energy(logits: Tensor) -> Tensor:
+    """Energy `(N,)` of `logits (N, 10)`: low where there is evidence for a class.
 
-    Sources: Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
-    NeurIPS 2018, equation 2; relative: Ren et al., arXiv:2106.09022.
+    Source: Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020, equation 4 at
+    temperature 1.
     """
-
-    means: Tensor
-    """`(10, 512)` float32."""
-    precision: Tensor
-    """`(512, 512)` float32, the inverse of the shared covariance."""
-    overall_mean: Tensor
-    overall_precision: Tensor
-
-
-def fit_gaussians(features: Tensor, labels: Tensor) -> Gaussians:
-    """Fits `features (N, 512)` of `labels (N,)`."""
-    features = features.double()
-    means = torch.stack([features[labels == label].mean(dim=0) for label in range(len(CLASSES))])
-    return Gaussians(
-        means.float(),
-        _invert(features - means[labels]),
-        features.mean(dim=0).float(),
-        _invert(features - features.mean(dim=0)),
-    )
-
-
-def _invert(centred: Tensor) -> Tensor:
-    covariance = centred.T @ centred / len(centred)
-    ridge = 1e-6 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=covariance.dtype)
-    precision: Tensor = torch.linalg.inv(covariance + ridge).float()
-    return precision
-
-
-def mahalanobis(gaussians: Gaussians, features: Tensor, relative: bool = False) -> Tensor:
-    """Squared Mahalanobis distance `(N,)` to the nearest class; `relative` takes that to everything
-    from it."""
-    away = features[:, None] - gaussians.means
-    nearest: Tensor = (
-        torch.einsum("nci,ij,ncj->nc", away, gaussians.precision, away).min(dim=1).values
-    )
-    if not relative:
-        return nearest
-    off = features - gaussians.overall_mean
-    overall: Tensor = torch.einsum("ni,ij,nj->n", off, gaussians.overall_precision, off)
-    return nearest - overall
+    return -logits.logsumexp(dim=1)

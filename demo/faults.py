@@ -18,8 +18,15 @@ SENTENCES = {
     "checkpoint_changed": "The model's file is damaged: it is not what was saved.",
     "checkpoint_not_finite": "The model's file is damaged: it holds values that are no numbers.",
     **dict.fromkeys(
-        ("checkpoint_not_safetensors", "checkpoint_not_resnet", "checkpoint_wrong_tensor"),
+        (
+            "checkpoint_not_safetensors", "checkpoint_not_resnet", "checkpoint_wrong_tensor",
+            "detector_damaged",
+        ),
         "The model's file does not hold a model of this kind.",
+    ),
+    **dict.fromkeys(
+        ("analysis_missing", "analysis_outdated"),
+        f"What explains the models was not prepared: {_TELL}.",
     ),
     "record_damaged": "The model's record is damaged.",
     "record_format": "The model's record is of another version of the app.",
@@ -45,6 +52,10 @@ SENTENCES = {
             "backbone_not_finite",
         ),
         f"The pre-trained weights on the server are missing or damaged: {_TELL}.",
+    ),
+    **dict.fromkeys(
+        ("hub_name", "hub_not_fetched", "hub_not_pushed", "hub_no_app"),
+        f"The models' place on the Hub cannot be used: {_TELL}.",
     ),
     "device_missing": f"The server lacks the hardware that was asked for: {_TELL}.",
     **dict.fromkeys(

@@ -4,36 +4,41 @@ import importlib.util
 import os
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.exceptions import InvalidPathError
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo.exports import Exports
 from demo.faults import explain
 from demo.gallery import EXAMPLES_DIR, Gallery
-from demo.jobs.backend import ROOT, SHIPPED
+from demo.jobs.backend import ROOT, SHIPPED, Backend
 from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import load_secret
+from demo.jobs.zero import ZeroBackend, is_zero_gpu
 from demo.links import find_tab, read_link
 from demo.models import Models
-from demo.serving import ExportFiles, ShareCard
+from demo.server import lifecycle
+from demo.server.api import Api
+from demo.server.blocks import GuardedBlocks
+from demo.server.files import ExportFiles, ShareCard
+from demo.server.gate import Front, Gate
+from demo.server.health import Health
+from demo.server.limits import WAITING, Settings
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
-from demo.tabs.shared import QUIET, Shared, create_html, refuse
+from demo.tabs.shared import QUIET, Shared, create_html
 from demo.templates import render
 from demo.words import common as words
 from trainer.containers.limits import MAX_BYTES
-from trainer.errors import PictureError, QuartetError
+from trainer.errors import QuartetError
 
 HOME = ROOT / "runs" / "home"
 """Where jobs and their files are kept, unless `QUARTET_HOME` says otherwise."""
@@ -44,72 +49,44 @@ STYLE = Path(__file__).parent / "style.css"
 PAGE_SCRIPT = Path(__file__).parent / "page.js"
 CARD = Path(__file__).parent / "card.png"
 """What a shared link shows: `make screenshots` takes it."""
-WAITING = 256
-"""Requests in the queue before further ones are told that it is full."""
 SESSIONS_KEPT = 256
-"""Gradio holds a copy of every component's settings a session, and each call of the API is one; the
-app keeps nothing in them that a visitor could miss."""
+"""Each call of Gradio's API is a session, and so is each open page; the app keeps nothing in them
+that a visitor could miss."""
 
 
-class GuardedBlocks(gr.Blocks):
-    """Blocks whose endpoints take uploaded files only, and the files that can be taken along.
+@dataclass(frozen=True)
+class App:
+    """What `build_app` built: the page, and what stands around it."""
 
-    Gradio would fetch a file given as an address, from our machine, and names server paths when
-    it refuses one.
-    """
-
+    blocks: GuardedBlocks
+    front: Front
+    jobs: Jobs
     exports: Exports
 
-    async def preprocess_data(
-        self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any
-    ) -> list[Any]:
-        """Refuses foreign addresses and paths before anything is read."""
-        if _names_address(inputs):
-            raise refuse(words.FOREIGN_FILE)
-        try:
-            processed: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
-            return processed
-        except InvalidPathError as error:
-            raise refuse(explain(PictureError("picture_not_uploaded"))) from error
 
-
-class NoForeignFiles:
-    """ASGI middleware: refuses Gradio's streaming of foreign addresses from our origin."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        _, is_file, name = path.partition("/file=")
-        if is_file and "://" in name.replace(":/", "://"):
-            await PlainTextResponse(words.FOREIGN_FILE, 403)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-
-def build_app(checkpoints: Path | None = None) -> gr.Blocks:
-    """Loads the models and draws every tab; `launch(**launch_options())` serves it.
+def build_app(checkpoints: Path | None = None) -> App:
+    """Loads the models and draws every tab; `serve(app)` opens it.
 
     Args:
         checkpoints: default: the folder in `QUARTET_CHECKPOINTS`, else the shipped ones.
 
     Raises:
         SystemExit: not one of the four models is usable, or the variables about Hugging Face Jobs
-            are incomplete. It says what to do.
+            are incomplete, or another variable is wrong. It says what to do.
     """
     folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or SHIPPED)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(UPLOADS))
     home = _open_home()
     try:
+        front = Front(Settings.from_environment(os.environ), Path(get_upload_folder()))
         models = Models(folder)
         jobs = _open_jobs(home, folder)
     except QuartetError as error:
         raise SystemExit(f"error: {error}") from error
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, folder)
-    app = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
-    with app:
+    blocks = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
+    with blocks:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
         gr.Markdown(f"# {words.TITLE}\n{words.TAGLINE}")
         faults = [words.describe_fault(name, fault) for name, fault in models.faults.items()]
@@ -118,7 +95,7 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
         if faults:
             create_html(render("faults.html", faults=faults), elem_id="faults")
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            shared = Shared(app, tabs, owner, models, gallery, jobs)
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
             with _create_tab(words.COMPARE_TAB) as tab:
                 CompareTab(shared, tab)
             with _create_tab(words.ACCURACY_TAB) as tab:
@@ -127,10 +104,17 @@ def build_app(checkpoints: Path | None = None) -> gr.Blocks:
                 FinetuneTab(shared, tab)
             with _create_tab(words.ABOUT_TAB):
                 AboutTab(shared)
-        app.load(_open_about, None, [tabs], **QUIET)
-        app.exports = Exports(models, accuracy.answers, jobs)
-    app.queue(max_size=WAITING)
-    return app
+        blocks.load(_open_about, None, [tabs], **QUIET)
+    blocks.queue(max_size=WAITING)
+    api = Api(models)
+    api.watch(Health(front, models, jobs, api.turnstile, blocks.fair_queue), front)
+    front.results, front.own = blocks.fair_queue, api.app
+    return App(blocks, front, jobs, Exports(models, accuracy.answers, jobs))
+
+
+def serve(app: App) -> None:
+    """Opens the app, and ends the process once it was asked to."""
+    lifecycle.serve(app.blocks, app.front, app.jobs, launch_options(app))
 
 
 def _open_about(request: gr.Request) -> gr.Tabs:
@@ -160,14 +144,19 @@ def _open_home() -> Path:
 
 
 def _open_jobs(home: Path, checkpoints: Path) -> Jobs:
-    """Jobs on this machine, or on Hugging Face's where the environment says so."""
+    """Jobs on this machine, with a borrowed GPU on ZeroGPU, or on Hugging Face Jobs, as the
+    environment says."""
     limits = Limits()
     hub = HubSettings.from_environment(os.environ)
-    backend = HubBackend(hub, limits.wall_s, checkpoints) if hub else None
+    backend: Backend | None = None
+    if hub:
+        backend = HubBackend(hub, limits.wall_s, checkpoints)
+    elif is_zero_gpu():
+        backend = ZeroBackend(checkpoints)
     return Jobs(home, checkpoints, limits, backend, Path(get_upload_folder()))
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(app: App) -> dict[str, Any]:
     """What `launch` needs beyond the app: looks, limits, and nothing open that need not be."""
     return {
         "theme": _create_theme(),
@@ -181,8 +170,8 @@ def launch_options() -> dict[str, Any]:
         "head": f"<script>{PAGE_SCRIPT.read_text()}</script>",
         "app_kwargs": {
             "middleware": [
-                Middleware(NoForeignFiles),
-                Middleware(ExportFiles),
+                Middleware(Gate, front=app.front),
+                Middleware(ExportFiles, exports=app.exports),
                 Middleware(ShareCard, picture=CARD.read_bytes()),
             ]
         },
@@ -208,11 +197,3 @@ def _create_theme() -> gr.themes.Base:
         block_info_text_color="*neutral_600",
         **primary,
     )
-
-
-def _names_address(value: Any) -> bool:
-    """True where a file in a request's data is given by an address to fetch."""
-    if isinstance(value, dict):
-        path = value.get("path")
-        return (isinstance(path, str) and "://" in path) or any(map(_names_address, value.values()))
-    return isinstance(value, list) and any(map(_names_address, value))

@@ -1,22 +1,22 @@
 """The four models as the app uses them: loaded once, read-only, answering in batches."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from demo.batching import Batcher
 from demo.words.compare import describe_agreement
 from trainer.checkpoint import Predictions, load_predictions
 from trainer.errors import CheckpointError, QuartetError
-from trainer.metrics import Overlap, energy, measure_overlap
+from trainer.metrics import Overlap, measure_overlap
 from trainer.predict import Answers, Quartet
 from trainer.recipe import CLASSES, NATIVE_PX
-from trainer.record import Record, Records
+from trainer.record import FamiliarityFacts, Records
 from trainer.seeds import Evidence, Runs, load_runs, weigh
 
 LARGEST_BATCH = 32
@@ -32,10 +32,6 @@ class ModelAnswer(TypedDict):
     """The most probable class."""
     probabilities: dict[str, float]
     """Class to probability, 0..1, all ten, of outputs divided by the model's temperature."""
-    energy: float
-    """Energy score: the lower, the more evidence for some class."""
-    familiar: bool
-    """True where the energy is no higher than that of most validation images."""
     seconds: float
     """Time of the model's pass over its batch; the frozen pair shares one pass."""
 
@@ -45,8 +41,8 @@ class Classification(TypedDict):
 
     agreement: str
     """One sentence: all agree, or who disagrees with whom."""
-    familiar: bool
-    """False where half of the models or more find it unlike CIFAR-10: probably none of the ten."""
+    familiar: bool | None
+    """False where it looks like none of the ten classes; null where no model at hand can tell."""
     models: dict[str, ModelAnswer]
     """Recipe name to answer, for every model at hand."""
     left_out: dict[str, str]
@@ -68,6 +64,10 @@ class Models:
         """Of every usable model."""
         self.faults: dict[str, QuartetError] = dict(quartet.faults)
         """Recipe name to what is missing or damaged."""
+        self.decider: FamiliarityFacts | None = None
+        """Of the detector that says whether a picture is of the ten classes."""
+        if quartet.decider is not None:
+            self.decider = self.records[quartet.decider].familiarity
         self.predictions: dict[str, Predictions] = {}
         """Recipe name to its recorded answers on the test images."""
         for name, record in self.records.items():
@@ -99,15 +99,18 @@ class Models:
         for side in {picture.shape[-1] for picture in pictures}:
             places = [i for i, picture in enumerate(pictures) if picture.shape[-1] == side]
             images = torch.from_numpy(np.stack([pictures[i] for i in places]))
-            answers = list_answers(self.records, self._quartet.classify(images))
-            results |= zip(places, map(self._summarise, answers), strict=True)
+            answers = self._quartet.classify(images)
+            verdicts: list[bool | None] = [None] * len(places)
+            if answers.familiar is not None:
+                verdicts = answers.familiar.tolist()
+            said = map(self._summarise, list_answers(answers), verdicts)
+            results |= zip(places, said, strict=True)
         return [results[i] for i in range(len(pictures))]
 
-    def _summarise(self, models: dict[str, ModelAnswer]) -> Classification:
-        unfamiliar = sum(not model["familiar"] for model in models.values())
+    def _summarise(self, models: dict[str, ModelAnswer], familiar: bool | None) -> Classification:
         return Classification(
             agreement=describe_agreement({name: model["answer"] for name, model in models.items()}),
-            familiar=2 * unfamiliar < len(models),
+            familiar=familiar,
             models=models,
             left_out={name: str(error) for name, error in self.faults.items()},
         )
@@ -134,7 +137,7 @@ class OwnModel:
     def classify(self, pixels: np.ndarray) -> ModelAnswer:
         """Asks it about `pixels (3, S, S)` uint8."""
         answers = self._quartet.classify(torch.from_numpy(pixels)[None])
-        (answer,) = list_answers(self._quartet.records, answers)[0].values()
+        (answer,) = list_answers(answers)[0].values()
         return answer
 
 
@@ -144,9 +147,8 @@ def load_own_model(folder: Path, name: str) -> OwnModel:
     return OwnModel(folder, name)
 
 
-def list_answers(records: Mapping[str, Record], answers: Answers) -> list[dict[str, ModelAnswer]]:
+def list_answers(answers: Answers) -> list[dict[str, ModelAnswer]]:
     """What each model says of each picture of a batch."""
-    energies = {name: energy(logits).tolist() for name, logits in answers.logits.items()}
     shares = {name: tensor.tolist() for name, tensor in answers.probabilities.items()}
     count = len(next(iter(shares.values())))
     return [
@@ -154,8 +156,6 @@ def list_answers(records: Mapping[str, Record], answers: Answers) -> list[dict[s
             name: ModelAnswer(
                 answer=CLASSES[share[i].index(max(share[i]))],
                 probabilities=dict(zip(CLASSES, share[i], strict=True)),
-                energy=energies[name][i],
-                familiar=energies[name][i] <= records[name].energy_threshold,
                 seconds=answers.seconds[name],
             )
             for name, share in shares.items()

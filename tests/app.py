@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +60,27 @@ def as_file(path: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running_app(checkpoints: Path | None = None) -> Iterator[RunningApp]:
-    """Runs `python app.py` until the block ends."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+def running_app(
+    checkpoints: Path | None = None,
+    folder: Path = ROOT,
+    python: Path | str = sys.executable,
+    variables: Mapping[str, str] | None = None,
+    user: int | None = None,
+) -> Iterator[RunningApp]:
+    """Runs `python app.py` until the block ends.
+
+    Args:
+        folder: with the app in it.
+        variables: further ones of its environment.
+        user: whose process it is; default: one's own.
+    """
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})}
     if checkpoints:
         environment["QUARTET_CHECKPOINTS"] = str(checkpoints)
     with subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+        [python, "app.py"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True,
+        user=user, group=user, extra_groups=None if user is None else [],
+    ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
             addresses = (
@@ -79,9 +92,3 @@ def running_app(checkpoints: Path | None = None) -> Iterator[RunningApp]:
                 yield RunningApp(address[1], client, process.pid)
         finally:
             process.terminate()
-
-
-if __name__ == "__main__":
-    with running_app() as app:
-        content = (ROOT / "demo" / "examples" / "cat-test.png").read_bytes()
-        print(app.classify(content)["agreement"])

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer import checkpoint
 from trainer.cli import main
-from trainer.data import Dataset, load_dataset
+from trainer.data import Dataset, load_dataset, split_validation
+from trainer.figures import fit_stored, stored_outputs
 from trainer.model import Backbone, load_backbone
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,34 @@ def sample() -> Dataset:
 def backbone() -> Backbone:
     """The pre-trained weights that the shipped frozen checkpoints carry."""
     return load_backbone(BACKBONE)
+
+
+@pytest.fixture(scope="session")
+def detecting(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped checkpoints, of which `sgd_frozen` and `adam_full` have detectors of foreign
+    pictures, fitted to the sample and measured on no photographs, and the others none."""
+    folder = tmp_path_factory.mktemp("detecting")
+    for path in CHECKPOINTS.iterdir():
+        (folder / path.name).symlink_to(path)
+    training, validation = split_validation(sample)
+    for name in checkpoint.list_names(folder):
+        loaded = checkpoint.load_checkpoint(folder, name)
+        record = loaded.record.model_copy(update={"familiarity": None})
+        if name not in ("sgd_frozen", "adam_full"):
+            (folder / f"{name}.json").unlink()
+            (folder / f"{name}.json").write_text(record.as_json())
+            continue
+        outputs = [
+            stored_outputs(
+                loaded.weights, split.images, record.recipe.image_px, torch.device("cpu"), keep=True
+            )
+            for split in (training, validation, sample.test)
+        ]
+        fitted = fit_stored(loaded.weights, outputs[0].features, *outputs[1:])
+        assert fitted is not None
+        record = record.model_copy(update={"familiarity": fitted.facts})
+        checkpoint.save_familiarity(folder, record, fitted.detector)
+    return folder
 
 
 @pytest.fixture

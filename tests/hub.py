@@ -1,7 +1,8 @@
-"""A local stand-in for the endpoints of Hugging Face that `demo.jobs.hub` uses, over HTTP.
+"""A local stand-in for the endpoints of Hugging Face that `demo.jobs.hub` and `trainer.hub` use,
+over HTTP.
 
-A job that it is asked to run is run: the command, as a child process. Files of one repository lie
-in memory.
+A job that it is asked to run is run: the command, as a child process. Files of one repository, a
+model's or a Space's, lie in memory.
 """
 
 import base64
@@ -35,6 +36,13 @@ class FakeHub:
         """
         self.repo = repo
         self.files: dict[str, bytes] = {}
+        self.created: list[dict[str, Any]] = []
+        self.objects: dict[str, bytes] = {}
+        """What was put into its store of large files, by SHA-256."""
+        self.large = ""
+        """End of the names of files that it wants there; nothing for none."""
+        self.denied = False
+        """True where nobody may write."""
         self.specs: list[dict[str, Any]] = []
         self.jobs: dict[str, FakeJob] = {}
         self.environment = environment
@@ -52,6 +60,12 @@ class FakeHub:
             if line["key"] == "file":
                 content = base64.b64decode(line["value"]["content"])
                 self.files[line["value"]["path"]] = content
+            elif line["key"] == "lfsFile":
+                self.files[line["value"]["path"]] = self.objects[line["value"]["oid"]]
+
+    def choose_mode(self, name: str) -> str:
+        """How a file is to be sent."""
+        return "lfs" if self.large and name.endswith(self.large) else "regular"
 
 
 class FakeJob:
@@ -127,23 +141,48 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self._read_body()
         path = self.path.split("?")[0]
-        if path == "/api/jobs/someone":
+        repo = rf"/(?:models|spaces)/{self.hub.repo}"
+        if self.hub.denied:
+            self.send_error(403)
+        elif path == "/api/repos/create":
+            self.hub.created.append(json.loads(content))
+            self._answer({"url": f"{self.hub.url}/{self.hub.repo}"})
+        elif path == "/api/validate-yaml":
+            self._answer({"errors": [], "warnings": []})
+        elif path.endswith(f"{self.hub.repo}.git/info/lfs/objects/batch"):
+            self._answer({"transfer": "basic", "objects": self._offer(json.loads(content))})
+        elif path == "/api/jobs/someone":
             self._answer(self.hub.run(json.loads(content)))
         elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/cancel", path):
             self.hub.jobs[match[1]].cancel()
             self._answer({})
-        elif path == f"/api/models/{self.hub.repo}/preupload/main":
+        elif re.fullmatch(f"/api{repo}/preupload/main", path):
             files = [
-                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                {
+                    "path": file["path"],
+                    "uploadMode": self.hub.choose_mode(file["path"]),
+                    "shouldIgnore": False,
+                }
                 for file in json.loads(content)["files"]
             ]
             self._answer({"files": files})
-        elif path == f"/api/models/{self.hub.repo}/commit/main":
+        elif re.fullmatch(f"/api{repo}/commit/main", path):
             self.hub.commit([json.loads(line) for line in content.splitlines()])
             url = f"{self.hub.url}/{self.hub.repo}/commit/{COMMIT}"
             self._answer({"commitUrl": url, "commitOid": COMMIT, "success": True})
         else:
             self.send_error(404)
+
+    def do_PUT(self) -> None:
+        self.hub.objects[self.path.rpartition("/")[2]] = self._read_body()
+        self._answer({})
+
+    def _offer(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
+        """Where large files are to be put."""
+        return [
+            {**file, "actions": {"upload": {"href": f"{self.hub.url}/objects/{file['oid']}"}}}
+            for file in batch["objects"]
+        ]
 
     def do_GET(self) -> None:
         path = self.path.split("?")[0]

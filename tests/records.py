@@ -8,8 +8,10 @@ from trainer.record import (
     BackboneFacts,
     DataFacts,
     Epoch,
+    FamiliarityFacts,
     Figures,
     Hardware,
+    OnPhotographs,
     Origin,
     OwnPictures,
     Record,
@@ -62,7 +64,6 @@ def build_record(
         "history": history,
         "validation": build_figures(accuracies[-1]),
         "test": build_figures(accuracies[-1]),
-        "energy_threshold": -3.0,
         "precision": "fp32",
         "hardware": Hardware(device="cpu", cpu="a processor", cores=2, threads=1, memory_bytes=1),
         "versions": {"quartet": "0.1.0"},
@@ -84,6 +85,32 @@ def build_figures(accuracy: float) -> Figures:
         best_class=CLASSES[0],
         worst_class="cat",
         calibration_error=0.02,
+    )
+
+
+def build_facts(
+    *photographs: tuple[int, float, float], test_false_alarms: float = 0.044
+) -> FamiliarityFacts:
+    """What a record tells of a detector.
+
+    Args:
+        photographs: side, false alarms and caught.
+    """
+    return FamiliarityFacts(
+        threshold=3.5,
+        validation_false_alarms=0.04,
+        test_false_alarms=test_false_alarms,
+        photographs=tuple(
+            OnPhotographs(
+                side_px=side_px,
+                familiar_count=547,
+                foreign_count=1000,
+                auroc=0.9,
+                false_alarms=false_alarms,
+                caught=caught,
+            )
+            for side_px, false_alarms, caught in photographs
+        ),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 TORCHVISION = "torchvision ResNet18_Weights.IMAGENET1K_V1"
 """Recorded name of the weights that torchvision downloads."""
+TORCHVISION_ON_HUB = "timm/resnet18.tv_in1k"
+"""The same weights on the Hub."""
 _TORCHVISION_TERMS = (
     "The licence of torchvision is BSD-3-Clause, and its README says that pre-trained models may "
     "carry terms of the data they were trained on"
@@ -18,6 +20,8 @@ class Story:
     """In sentences."""
     terms: str
     """In one sentence."""
+    hub: str | None = None
+    """Name on the Hub of the weights that it is, or for the most part began with."""
 
     def __str__(self) -> str:
         return f"{self.made} {self.terms}"
@@ -33,6 +37,7 @@ _BY_SHA256 = {
         "them blurred as enlarged CIFAR-10 images are, so that every weight differs from "
         "torchvision's.",
         f"{_TORCHVISION_TERMS}; ImageNet and Tiny-ImageNet are for research.",
+        TORCHVISION_ON_HUB,
     ),
     "73c7d15b396c5482b695626625042b3d280dfc01c28720327729647a2c6e7573": Story(
         "It was trained on Tiny-ImageNet-200 at 32 px.", "Tiny-ImageNet is for research."
@@ -43,6 +48,7 @@ _BY_NAME = {
     TORCHVISION: Story(
         "It is torchvision's own download, trained on ImageNet.",
         f"{_TORCHVISION_TERMS}; ImageNet is for research.",
+        TORCHVISION_ON_HUB,
     )
 }
 """By recorded name, where torchvision has checked the file's hash."""

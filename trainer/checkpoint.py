@@ -1,12 +1,14 @@
 """Checkpoints: what a finished run leaves, and the state a run resumes from.
 
-A finished recipe leaves three files, the contract between trainer and app:
+A finished recipe leaves these files, the contract between trainer and app:
 
 * `<recipe>.safetensors`: torchvision's `resnet18(num_classes=10)` state dict, weights fp16,
   BatchNorm statistics fp32, with text metadata (`describe`).
 * `<recipe>.predictions.safetensors`: `probabilities (N, 10)` fp32 and `labels (N,)` uint8 of
   the test images, in the data set's order.
-* `<recipe>.json`: the record (history, figures, recipe, hashes of the two files above). It
+* `<recipe>.familiarity.safetensors`: the detector of pictures of none of the ten classes
+  (`familiarity.Familiarity`); not of short runs.
+* `<recipe>.json`: the record (history, figures, recipe, hashes of the files above). It
   is written last: a set without it, or whose hashes differ, was not finished.
 
 Every file is written beside its place, flushed to disk, read back, and only then renamed.
@@ -24,12 +26,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from trainer.errors import CheckpointError, TrainingError
+from trainer.familiarity import Familiarity
 from trainer.files import hash_bytes, hash_file, replacing, write_file
 from trainer.recipe import CLASSES, RECIPE_NAMES
 from trainer.record import Record
 from trainer.resnet import weight_shapes
 
 KEPT_STATES = 2
+_SUFFIXES = {
+    "weights": ".safetensors",
+    "predictions": ".predictions.safetensors",
+    "familiarity": ".familiarity.safetensors",
+}
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,14 @@ def save_checkpoint(
     metadata: dict[str, str],
     predictions: Predictions,
     record: Record,
+    familiarity: Familiarity | None = None,
 ) -> None:
-    """Writes a recipe's three files, replacing older ones, the record last.
+    """Writes a recipe's files, replacing older ones, the record last.
 
     Args:
         weights: torchvision's state dict in its stored dtypes (`to_stored`).
-        record: its `weights_sha256` and `predictions_sha256` are filled in here.
+        record: its hashes are filled in here.
+        familiarity: whose facts the record holds.
 
     Raises:
         OSError: the disk is full or read-only; the old files are then intact.
@@ -80,21 +90,40 @@ def save_checkpoint(
     }
     if predictions.start_probabilities is not None:
         answers["start_probabilities"] = predictions.start_probabilities.float().cpu()
-    weights_bytes = safetensors.torch.save(weights, metadata)
-    predictions_bytes = safetensors.torch.save(answers)
-    hashes = {
-        "weights_sha256": hash_bytes(weights_bytes),
-        "predictions_sha256": hash_bytes(predictions_bytes),
+    parts = {
+        "weights": safetensors.torch.save(weights, metadata),
+        "predictions": safetensors.torch.save(answers),
     }
-    record_bytes = record.model_copy(update=hashes).as_json().encode()
+    if familiarity is not None:
+        parts["familiarity"] = familiarity.to_bytes()
+    _replace_files(folder, record, parts)
+    if familiarity is None:
+        (folder / f"{name}{_SUFFIXES['familiarity']}").unlink(missing_ok=True)
+
+
+def save_familiarity(folder: Path, record: Record, familiarity: Familiarity) -> None:
+    """Replaces a checkpoint's detector and record, the record last; its other files stay.
+
+    Args:
+        record: as loaded, with the detector's facts; its hash of the detector is filled in here.
+
+    Raises:
+        OSError: the disk is full or read-only; the old files are then intact.
+    """
+    _replace_files(folder, record, {"familiarity": familiarity.to_bytes()})
+
+
+def _replace_files(folder: Path, record: Record, parts: dict[str, bytes]) -> None:
+    """Writes some of a checkpoint's files, and the record with their hashes."""
+    hashes = {f"{part}_sha256": hash_bytes(content) for part, content in parts.items()}
+    text = record.model_copy(update=hashes).as_json()
     with contextlib.ExitStack() as unfinished:
-        # All three are safely on disk before the first old file is replaced.
-        for suffix, content in (
-            (".predictions.safetensors", predictions_bytes),
-            (".safetensors", weights_bytes),
-            (".json", record_bytes),
-        ):
-            unfinished.enter_context(replacing(folder / f"{name}{suffix}", content))
+        # All are safely on disk before the first old file is replaced. A stack ends with what it
+        # began with, so the record is renamed last.
+        unfinished.enter_context(replacing(folder / f"{record.name}.json", text.encode()))
+        for part, content in parts.items():
+            path = folder / f"{record.name}{_SUFFIXES[part]}"
+            unfinished.enter_context(replacing(path, content))
 
 
 def load_checkpoint(folder: Path, name: str) -> Checkpoint:
@@ -166,14 +195,23 @@ def load_predictions(folder: Path, record: Record) -> Predictions:
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    path = folder / f"{record.name}.predictions.safetensors"
-    content = _read(path)
-    if hash_bytes(content) != record.predictions_sha256:
-        raise CheckpointError("checkpoint_changed", file=path.name)
+    _, content = _read_part(folder, record, "predictions")
     tensors = safetensors.torch.load(content)
     return Predictions(
         tensors["probabilities"], tensors["labels"].long(), tensors.get("start_probabilities")
     )
+
+
+def load_familiarity(folder: Path, record: Record) -> Familiarity | None:
+    """Reads a checkpoint's detector, or nothing where its record tells of none.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    if record.familiarity is None:
+        return None
+    source, content = _read_part(folder, record, "familiarity")
+    return Familiarity.from_bytes(content, source)
 
 
 def to_stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -290,6 +328,15 @@ def drop_states(folder: Path, name: str) -> None:
 def _states(folder: Path, name: str) -> list[Path]:
     """State files of a run, newest first."""
     return sorted(folder.glob(f"{name}.*.state"), reverse=True)
+
+
+def _read_part(folder: Path, record: Record, part: str) -> tuple[str, bytes]:
+    """Name and content of one of a checkpoint's files, which is held against its hash."""
+    path = folder / f"{record.name}{_SUFFIXES[part]}"
+    content = _read(path)
+    if hash_bytes(content) != getattr(record, f"{part}_sha256"):
+        raise CheckpointError("checkpoint_changed", file=path.name)
+    return path.name, content
 
 
 def _read(path: Path) -> bytes:

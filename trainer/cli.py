@@ -9,7 +9,9 @@ from typing import Any
 import tyro
 
 import trainer
+from trainer.commands.explaining import analyse, explain, sweep
 from trainer.commands.flags import FLAGS, MARKERS
+from trainer.commands.publishing import publish
 from trainer.commands.results import collect, evaluate, mistakes, predict, report
 from trainer.commands.standby import await_arguments, end_process
 from trainer.commands.training import finetune, train
@@ -19,8 +21,11 @@ Command = Callable[..., int]
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command
-    for command in (train, finetune, evaluate, predict, collect, mistakes, report)
-}
+    for command in (
+        train, finetune, evaluate, predict, explain, collect, mistakes, report, analyse, sweep,
+        publish,
+    )
+}  # fmt: skip
 _PROGRAM = "python -m trainer"
 
 

@@ -30,7 +30,8 @@ from trainer.events import (
     StartEvaluated,
 )
 from trainer.examples import Examples, FeatureExamples, Features, ImageExamples, compute_all
-from trainer.figures import stored_logits
+from trainer.familiarity import draw_rows
+from trainer.figures import FittedFamiliarity, Outputs, fit_stored, stored_outputs
 from trainer.model import (
     Backbone,
     build_pretrained,
@@ -165,7 +166,8 @@ class Trainer:
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 run.guard(loss)
-                optimizer.step()
+                with run.step_sizes.watching(run.step - run.epoch_start, run.steps_per_epoch):
+                    optimizer.step()
                 run.count(loss, logits, labels)
 
                 if (
@@ -298,18 +300,16 @@ class Trainer:
         weights = restore_padding(model, recipe.image_px, self.backbone.weights)
         weights = checkpoint.to_stored(weights)
         checkpoint.verify_weights(weights, recipe.name)
-        logits = {
-            name: stored_logits(
-                weights,
-                self.splits[name].images,
-                recipe.image_px,
-                place.device,
-                place.world,
-                keep=recipe.frozen and place.keep_features,
+        keep = recipe.frozen and place.keep_features
+        images = {name: self.splits[name].images for name in ("validation", "test")}
+        outputs = {
+            name: stored_outputs(
+                weights, split, recipe.image_px, place.device, place.world, keep=keep
             )
-            for name in ("validation", "test")
+            for name, split in images.items()
         }
-        record = self._record(run, logits)
+        fitted = self._fit_familiarity(recipe, weights, outputs)
+        record = self._record(run, outputs, fitted)
         if place.world.writes:
             labels = self.splits["test"].labels
             checkpoint.save_checkpoint(
@@ -317,15 +317,33 @@ class Trainer:
                 recipe.name,
                 weights,
                 checkpoint.describe(record),
-                checkpoint.Predictions(logits["test"].softmax(dim=1), labels, before),
+                checkpoint.Predictions(outputs["test"].logits.softmax(dim=1), labels, before),
                 record,
+                fitted.detector if fitted else None,
             )
             checkpoint.drop_states(place.folder, recipe.name)
         return record
 
-    def _record(self, run: Run, logits: dict[str, Tensor]) -> Record:
+    def _fit_familiarity(
+        self, recipe: Recipe, weights: dict[str, Tensor], outputs: dict[str, Outputs]
+    ) -> FittedFamiliarity | None:
+        """The stored weights' detector of foreign pictures. A short run goes without: it would
+        wait for another pass over thousands of images."""
+        if self.origin is not None:
+            return None
+        images, place = self.splits["train"].images, self.placement
+        images = images[draw_rows(len(images))]
+        training = stored_outputs(weights, images, recipe.image_px, place.device, place.world)
+        return fit_stored(weights, training.features, outputs["validation"], outputs["test"])
+
+    def _record(
+        self, run: Run, outputs: dict[str, Outputs], fitted: FittedFamiliarity | None
+    ) -> Record:
         recipe, place = run.recipe, self.placement
-        figures = {name: metrics.measure(logits[name], self.splits[name].labels) for name in logits}
+        figures = {
+            name: metrics.measure(split.logits, self.splits[name].labels)
+            for name, split in outputs.items()
+        }
         origin = self.origin
         if origin is not None:
             origin = origin.model_copy(update={"ended_early": run.ended_early})
@@ -342,8 +360,10 @@ class Trainer:
             history=tuple(run.history),
             validation=figures["validation"],
             test=figures["test"],
-            energy_threshold=metrics.energy_threshold(logits["validation"]),
-            temperature=fit_temperature(logits["validation"], self.splits["validation"].labels),
+            familiarity=fitted.facts if fitted else None,
+            temperature=fit_temperature(
+                outputs["validation"].logits, self.splits["validation"].labels
+            ),
             precision=self._precision(recipe),
             processes=place.world.size,
             hardware=describe_hardware(place.device),

@@ -22,6 +22,7 @@ SENTENCES = {
     "checkpoint_not_resnet": "{file} does not hold a torchvision ResNet-18's tensors.",
     "checkpoint_wrong_tensor": "{file} is damaged: {tensor} is {found}, not {expected}.",
     "checkpoint_not_finite": "{file} is damaged: {tensor} is not finite.",
+    "detector_damaged": "{file} does not hold a detector of foreign pictures.",
     "record_damaged": "{file} is damaged: it is not a record of ours ({reason}).",
     "record_format": "{file} is not a record of format {format}.",
     "checkpoints_missing": (
@@ -30,6 +31,11 @@ SENTENCES = {
     ),
     "checkpoints_unusable": (
         "{folder} holds no usable checkpoint, so train them with 'python -m trainer train': {fault}"
+    ),
+    # Explanations
+    "analysis_missing": "{file} is missing: make it with 'python -m trainer analyse'.",
+    "analysis_outdated": (
+        "{file} is of other checkpoints: make it anew with 'python -m trainer analyse'."
     ),
     # Data
     "data_no_folder": "{path} is not a folder: give a local copy of CIFAR-10 with --data DIR.",
@@ -100,6 +106,17 @@ SENTENCES = {
     ),
     "backbone_not_resnet": "{path} is not a torchvision ResNet-18: its tensors do not match.",
     "backbone_not_finite": "{path} holds a value that is not finite: fetch it again.",
+    # The Hub
+    "hub_name": "{repo} is neither a folder here nor a repository: name one as USER/NAME.",
+    "hub_not_fetched": (
+        "{repo} could not be fetched from the Hub ({reason}): check its name, the network and, for "
+        "a private one, 'hf auth login'."
+    ),
+    "hub_not_pushed": (
+        "{repo} could not be pushed to the Hub ({reason}): check its name, the network and that "
+        "you may write it ('hf auth login')."
+    ),
+    "hub_no_app": ("{folder} holds no app.py: publish a Space from a clone of the repository."),
     # Training
     "device_missing": "this machine has no {device} device: use --device cpu or auto.",
     "run_exists": (
@@ -203,6 +220,10 @@ class BackboneError(QuartetError):
 
 class PictureError(QuartetError):
     """The file is not a picture we take."""
+
+
+class HubError(QuartetError):
+    """A repository on the Hub could not be fetched or pushed."""
 
 
 class TrainingError(QuartetError):

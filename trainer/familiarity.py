@@ -1,15 +1,29 @@
 """Is a picture like anything the model was trained on? One number a picture, larger for stranger.
 
-Chosen in docs/familiarity.md; pure functions of tensors.
+Chosen in docs/familiarity.md; functions of tensors, and how a detector is stored.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
+
+from trainer.errors import CheckpointError
+from trainer.resnet import FEATURES
 
 DIMENSIONS = 64
 """Directions of the features in which training images vary most."""
+FITTED_IMAGES = 5_000
+"""Training images a detector is fitted to, at most."""
+LEAST_IMAGES = 10 * DIMENSIONS
+"""Fewer tell too little of the directions: no detector is fitted."""
+ACCEPTED = 0.96
+"""Share of the validation images below the threshold; chosen on photographs."""
+ALLOWED_FALSE_ALARMS = 0.08
+"""Share of photographs of the ten classes that may be said to be none of them."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class Familiarity:
     origin: Tensor
     """`(512,)` float32, where the last layer's logits are all equal to rounding."""
     directions: Tensor
-    """`(512, D)` float16, orthonormal to rounding."""
+    """`(512, DIMENSIONS)` float16, orthonormal to rounding."""
     scale: float
     """Makes the distance from the directions as large as the largest logit, on training images."""
 
@@ -34,6 +48,36 @@ class Familiarity:
     def nbytes(self) -> int:
         """What it takes to store."""
         return self.origin.nbytes + self.directions.nbytes
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file's content."""
+        scale = torch.tensor(self.scale, dtype=torch.float64)
+        tensors = {"origin": self.origin, "directions": self.directions, "scale": scale}
+        return safetensors.torch.save({key: t.contiguous() for key, t in tensors.items()})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, source: str) -> Self:
+        """Reads what `to_bytes` wrote.
+
+        Args:
+            source: the file's name, for the error.
+
+        Raises:
+            CheckpointError: it is something else, or holds a value that is not finite.
+        """
+        try:
+            tensors = safetensors.torch.load(content)
+        except SafetensorError as error:
+            raise CheckpointError("checkpoint_not_safetensors", file=source) from error
+        expected = {
+            "origin": ((FEATURES,), torch.float32),
+            "directions": ((FEATURES, DIMENSIONS), torch.float16),
+            "scale": ((), torch.float64),
+        }
+        found = {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in tensors.items()}
+        if found != expected or not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise CheckpointError("detector_damaged", file=source)
+        return cls(tensors["origin"], tensors["directions"], tensors["scale"].item())
 
     def measure(self, features: Tensor, logits: Tensor) -> Tensor:
         """Strangeness `(N,)` float32 of `features (N, 512)` with `logits (N, 10)`, in nats."""
@@ -62,6 +106,20 @@ def fit_familiarity(
     largest = (features @ weight.T + bias).amax(dim=1).mean()
     scale = largest / unscaled._residual(features).double().mean()
     return Familiarity(unscaled.origin, unscaled.directions, float(scale))
+
+
+def draw_rows(count: int, seed: int = 0) -> Tensor:
+    """Rows `(M,)` int64 of the training images to fit to, of `count`; in rising order."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return order[:FITTED_IMAGES].sort().values
+
+
+def find_threshold(scores: Tensor) -> float:
+    """The score `(N,)` above which a picture is said to be foreign: `ACCEPTED` of these lie below.
+
+    Give validation scores: the test split only measures.
+    """
+    return scores.double().quantile(ACCEPTED).item()
 
 
 def measure_auroc(familiar: Tensor, foreign: Tensor) -> float:

@@ -2,13 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trainer.distributed import World
 from trainer.examples import features_of
+from trainer.familiarity import LEAST_IMAGES, Familiarity, find_threshold, fit_familiarity
 from trainer.model import build_model, trim_padding
+from trainer.record import FamiliarityFacts
 
 HEAD_BATCH = 500
 """Feature vectors at once."""
@@ -25,15 +28,25 @@ def exact_arithmetic() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def stored_logits(
+@dataclass(frozen=True)
+class Outputs:
+    """What stored weights make of some images, on the CPU."""
+
+    features: Tensor
+    """`(N, 512)` float32."""
+    logits: Tensor
+    """`(N, 10)` float32."""
+
+
+def stored_outputs(
     weights: dict[str, Tensor],
     images: Tensor,
     image_px: int,
     device: torch.device,
     world: World | None = None,
     keep: bool = False,
-) -> Tensor:
-    """Logits `(N, 10)` float32 on the CPU of stored weights for `images (N, 3, 32, 32)` uint8.
+) -> Outputs:
+    """What stored weights make of `images (N, 3, S, S)` uint8.
 
     Recorded figures come from here, and `evaluate` calls it again.
 
@@ -46,4 +59,41 @@ def stored_logits(
     model.eval().to(device, memory_format=torch.channels_last)
     with exact_arithmetic(), torch.no_grad():
         features = features_of(model, images.to(device), image_px, world, keep)
-        return torch.cat([model.fc(part) for part in features.split(HEAD_BATCH)]).cpu()
+        logits = torch.cat([model.fc(part) for part in features.split(HEAD_BATCH)])
+    return Outputs(features.cpu(), logits.cpu())
+
+
+@dataclass(frozen=True)
+class FittedFamiliarity:
+    """A detector of pictures of none of the ten classes, and what its record tells."""
+
+    detector: Familiarity
+    facts: FamiliarityFacts
+
+
+def fit_stored(
+    weights: dict[str, Tensor], training: Tensor, validation: Outputs, test: Outputs
+) -> FittedFamiliarity | None:
+    """Fits the detector of stored weights.
+
+    Args:
+        training: features `(N, 512)` of training images (`familiarity.draw_rows`).
+
+    Returns:
+        None where the images are fewer than `LEAST_IMAGES`, or their features so alike that no
+        distance can be told.
+    """
+    if len(training) < LEAST_IMAGES:
+        return None
+    detector = fit_familiarity(training, weights["fc.weight"], weights["fc.bias"])
+    usual = detector.measure(validation.features, validation.logits)
+    measured = detector.measure(test.features, test.logits)
+    if not torch.cat([usual, measured]).isfinite().all():
+        return None
+    threshold = find_threshold(usual)
+    facts = FamiliarityFacts(
+        threshold=threshold,
+        validation_false_alarms=(usual > threshold).double().mean().item(),
+        test_false_alarms=(measured > threshold).double().mean().item(),
+    )
+    return FittedFamiliarity(detector, facts)

@@ -12,10 +12,6 @@ from trainer.recipe import CLASSES
 from trainer.record import Figures
 from trainer.significance import SIGNIFICANCE
 
-ACCEPTED_FRACTION = 0.95
-"""Share of familiar images that `energy_threshold` takes for such: the operating point of
-Liu et al. (see `energy`)."""
-
 
 def measure(logits: Tensor, labels: Tensor) -> Figures:
     """Measures `logits (N, 10)` against `labels (N,)` int64, computing in float64."""
@@ -52,23 +48,6 @@ def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -
     """Expected calibration error over equal-width bins of the top probability, 0..1
     (`calibration.Reliability.error`)."""
     return measure_reliability(probabilities, labels, bins).error
-
-
-def energy(logits: Tensor) -> Tensor:
-    """Energy score `(N,)` of `logits (N, 10)`: low where the model has evidence for a class.
-
-    Source: Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020,
-    equation 4 at temperature 1.
-    """
-    return -torch.logsumexp(logits.double(), dim=1)
-
-
-def energy_threshold(logits: Tensor) -> float:
-    """Energy below which `ACCEPTED_FRACTION` of these in-distribution images lie.
-
-    Give validation logits: the test split only measures.
-    """
-    return energy(logits).quantile(ACCEPTED_FRACTION).item()
 
 
 def most_confused(confusion: Tensor, count: int) -> list[tuple[int, int, int]]:

@@ -17,8 +17,8 @@ from trainer.errors import PictureError
 if TYPE_CHECKING:
     import numpy as np
 
-SQUARE_PX = 64
-"""Side of the square that the models are handed of a photograph."""
+SQUARE_PX = 48
+"""Side of the square that the models are handed of a photograph, chosen in docs/photographs.md."""
 NATIVE_PX = 32
 """Side of a CIFAR-10 image, `recipe.NATIVE_PX`, whose module the child process has no need of. What
 is no larger than that is not enlarged, so that such an image reaches the models as it is."""

@@ -1,7 +1,8 @@
 """The four models side by side: `Quartet.classify`."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from torch import Tensor
 
 from trainer.augment import normalise
 from trainer.calibration import temper
-from trainer.checkpoint import Checkpoint, load_checkpoint
+from trainer.checkpoint import Checkpoint, load_checkpoint, load_familiarity
+from trainer.decoding import shared_decoder
 from trainer.errors import CheckpointError, QuartetError
+from trainer.familiarity import ALLOWED_FALSE_ALARMS, Familiarity
 from trainer.files import hash_tensors
-from trainer.recipe import RECIPE_NAMES
+from trainer.picture import Crop
+from trainer.recipe import CLASSES, RECIPE_NAMES
 from trainer.record import Record
 from trainer.resnet import FoldedBackbone, is_head
 
@@ -30,10 +34,25 @@ class Answers:
     people are told."""
     seconds: dict[str, float]
     """Recipe name to the time of its pass over the whole batch, shared or not."""
+    familiar: Tensor | None
+    """`(N,)` bool, False for a picture that looks like none of the ten classes; None where no model
+    can tell."""
+    features: dict[str, Tensor]
+    """Recipe name to `(N, 512)` float32: what its last layer was handed."""
+    maps: dict[str, Tensor]
+    """Recipe name to `(N, C, h, w)` float32: the map from which its backbone's `finish` goes on, so
+    that an explanation (`explain.heat`) needs no second pass."""
+
+    def of_picture(self, row: int) -> dict[str, dict[str, float]]:
+        """Recipe name to class to probability, 0..1, of one picture of the batch."""
+        return {
+            name: dict(zip(CLASSES, shares[row].tolist(), strict=True))
+            for name, shares in self.probabilities.items()
+        }
 
 
 @dataclass(frozen=True)
-class _Body:
+class Body:
     """A backbone and the last layers that share it."""
 
     backbone: FoldedBackbone
@@ -58,15 +77,21 @@ class Quartet:
         """Recipe name to the record of every loaded model."""
         self.faults: dict[str, QuartetError] = {}
         """Recipe name to why its model is missing."""
-        self._bodies: dict[str, _Body] = {}
+        self._bodies: dict[str, Body] = {}
+        self._detectors: dict[str, Familiarity] = {}
         for name in names:
             try:
                 checkpoint = load_checkpoint(folder, name)
+                detector = load_familiarity(folder, checkpoint.record)
             except CheckpointError as error:
                 self.faults[name] = error
                 continue
             self._add(checkpoint)
             self.records[name] = checkpoint.record
+            if detector is not None:
+                self._detectors[name] = detector
+        self.decider = choose_decider(self.records)
+        """The model whose detector says whether a picture is of the ten classes."""
         if not self.records:
             fault = next(iter(self.faults.values()))
             raise CheckpointError("checkpoints_unusable", folder=folder, fault=fault)
@@ -77,14 +102,21 @@ class Quartet:
         Args:
             images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
         """
+        familiar: Tensor | None = None
         logits: dict[str, Tensor] = {}
         seconds: dict[str, float] = {}
+        features: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
         with torch.inference_mode():
             for body in self._bodies.values():
                 start = time.perf_counter()
-                features = body.backbone(normalise(images, body.image_px))
-                logits |= {name: F.linear(features, *head) for name, head in body.heads.items()}
+                early, vectors = body.backbone.look(normalise(images, body.image_px))
+                logits |= {name: F.linear(vectors, *head) for name, head in body.heads.items()}
+                if self.decider in body.heads:
+                    familiar = self._judge(self.decider, vectors, logits[self.decider])
                 seconds |= dict.fromkeys(body.heads, time.perf_counter() - start)
+                features |= dict.fromkeys(body.heads, vectors)
+                maps |= dict.fromkeys(body.heads, early)
             probabilities = {
                 name: temper(logits[name], record.temperature)
                 for name, record in self.records.items()
@@ -93,7 +125,37 @@ class Quartet:
             {name: logits[name] for name in self.records},
             probabilities,
             {name: seconds[name] for name in self.records},
+            familiar,
+            {name: features[name] for name in self.records},
+            {name: maps[name] for name in self.records},
         )
+
+    def body_of(self, name: str) -> Body:
+        """The backbone of a loaded model and the last layers on it; the frozen pair's is one."""
+        return next(body for body in self._bodies.values() if name in body.heads)
+
+    def ask(
+        self, picture: str | os.PathLike[str] | bytes, crop: Crop = "centre"
+    ) -> dict[str, dict[str, float]]:
+        """What the models say of one picture.
+
+        Args:
+            picture, crop: as for `read_picture`.
+
+        Returns:
+            Recipe name to class to probability, 0..1.
+
+        Raises:
+            PictureError: it is not a picture we take.
+            OSError: the file cannot be read.
+        """
+        return self.classify(read_picture(picture, crop)).of_picture(0)
+
+    def _judge(self, name: str, features: Tensor, logits: Tensor) -> Tensor:
+        """True `(N,)` where a model's detector finds nothing strange."""
+        facts = self.records[name].familiarity
+        assert facts is not None
+        return self._detectors[name].measure(features, logits) <= facts.threshold
 
     def _add(self, checkpoint: Checkpoint) -> None:
         """Adds a model, or only its last layer where another brought the same backbone."""
@@ -101,6 +163,46 @@ class Quartet:
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
-            self._bodies[key] = _Body(FoldedBackbone(weights, image_px), image_px, {})
+            self._bodies[key] = Body(FoldedBackbone(weights, image_px), image_px, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
+
+
+def read_picture(picture: str | os.PathLike[str] | bytes, crop: Crop = "centre") -> Tensor:
+    """What the models see of a picture, `(1, 3, S, S)` uint8.
+
+    Args:
+        picture: a file's path or content: JPEG, PNG, WebP, GIF or BMP.
+        crop: `centre`, the largest centred square, or `fit`, the whole picture on white.
+
+    Raises:
+        PictureError: it is not a picture we take.
+        OSError: the file cannot be read.
+    """
+    content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    return torch.from_numpy(shared_decoder().decode(content, crop))[None]
+
+
+def choose_decider(records: Mapping[str, Record]) -> str | None:
+    """The model whose detector says whether a picture is of the ten classes, or None.
+
+    Of those measured on photographs, in the largest squares: the one with the fewest false alarms
+    beyond `ALLOWED_FALSE_ALARMS`, then the one that notices most. It must notice more than it
+    alarms falsely. Where none was measured, the first with a frozen backbone: its features were
+    learned on more than the ten classes. What a backbone trained on nothing else makes of
+    photographs nobody can tell without any.
+    """
+    detectors = {name: r.familiarity for name, r in records.items() if r.familiarity is not None}
+    figures = {name: facts.on_photographs() for name, facts in detectors.items()}
+    measured = {name: one for name, one in figures.items() if one is not None}
+    if not measured:
+        return next((name for name in detectors if records[name].recipe.frozen), None)
+    useful = [name for name, one in measured.items() if one.caught > one.false_alarms]
+    return min(
+        useful,
+        key=lambda name: (
+            max(measured[name].false_alarms, ALLOWED_FALSE_ALARMS),
+            -measured[name].caught,
+        ),
+        default=None,
+    )

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trainer.errors import CheckpointError, SettingError
 from trainer.recipe import CLASSES, IMAGE_MEAN, IMAGE_STD, ClassName, JobSettings, Recipe
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 """Version of the record's layout; raised when a reader of the old one would fail."""
+READABLE_FORMATS = (1, RECORD_FORMAT)
+"""1 had `energy_threshold`, which nothing reads any more, and no `familiarity`."""
 
 T = TypeVar("T")
 PerClass = Annotated[tuple[T, ...], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
@@ -86,6 +88,10 @@ class Epoch(Part):
     """Seconds spent on the epoch's steps, evaluation and saving left out."""
     seconds: float
     """Wall seconds of the epoch, evaluation included; in the first, preparation too."""
+    step_sizes: dict[str, float] | None = None
+    """Stage (`stem`, `layer1` to `layer4`, `fc`; only what was trained) to how far one step moved
+    its weights, relative to their norm: the mean over a few steps of the epoch, as
+    `step_sizes.StepSizes` measures it. None in records of earlier versions."""
 
 
 class Figures(Part):
@@ -99,6 +105,43 @@ class Figures(Part):
     worst_class: ClassName
     calibration_error: float
     """See `metrics.calibration_error`: of the logits as they are, before any temperature."""
+
+
+class OnPhotographs(Part):
+    """What a detector does on photographs that nothing was fitted to."""
+
+    side_px: int
+    """Of the squares that the model was handed, before they are resized to its input."""
+    familiar_count: int
+    """Photographs of the ten classes."""
+    foreign_count: int
+    """Photographs of other things."""
+    auroc: float
+    """See `familiarity.measure_auroc`."""
+    false_alarms: float
+    """Share of the familiar ones above the threshold."""
+    caught: float
+    """Share of the foreign ones above the threshold."""
+
+
+class FamiliarityFacts(Part):
+    """What is known of a model's detector of pictures of none of the ten classes."""
+
+    threshold: float
+    """The strangeness (`familiarity.Familiarity.measure`) above which a picture is said to be
+    foreign; by `familiarity.find_threshold` from the validation images."""
+    validation_false_alarms: float
+    """Share of the validation images above it."""
+    test_false_alarms: float
+    photographs: tuple[OnPhotographs, ...] = ()
+    """One a size of square; empty where none were at hand."""
+
+    def on_photographs(self, side_px: int | None = None) -> OnPhotographs | None:
+        """What it does on photographs in squares of about that side (default: the largest)."""
+        sides = self.photographs
+        if side_px is None:
+            return max(sides, key=lambda one: one.side_px, default=None)
+        return min(sides, key=lambda one: abs(one.side_px - side_px), default=None)
 
 
 class Hardware(Part):
@@ -129,8 +172,9 @@ class Record(Part):
     history: tuple[Epoch, ...] = Field(min_length=1)
     validation: Figures
     test: Figures
-    energy_threshold: float
-    """See `metrics.energy_threshold`."""
+    familiarity: FamiliarityFacts | None = None
+    """Of the detector stored beside the weights; None in short runs, which have none, and in
+    records of earlier versions."""
     temperature: float = Field(default=1.0, gt=0)
     """What logits are divided by before they become probabilities for people
     (`calibration.temper`), fitted on the validation images. The stored weights, the recorded
@@ -149,6 +193,8 @@ class Record(Part):
     nothing was shared, and in records of earlier versions, whose first frozen run holds them."""
     weights_sha256: str = ""
     predictions_sha256: str = ""
+    familiarity_sha256: str = ""
+    """Empty where there is no detector."""
 
     @property
     def seconds(self) -> float:
@@ -157,7 +203,7 @@ class Record(Part):
 
     def as_json(self) -> str:
         """The file's text."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        values = self.model_dump(mode="json", exclude_none=True) | {"format": RECORD_FORMAT}
         return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -174,7 +220,7 @@ class Record(Part):
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise CheckpointError("record_damaged", file=source, reason="not JSON") from error
-        if not isinstance(values, dict) or values.get("format") != RECORD_FORMAT:
+        if not isinstance(values, dict) or values.get("format") not in READABLE_FORMATS:
             raise CheckpointError("record_format", file=source, format=RECORD_FORMAT)
         try:
             return cls(**values)

@@ -9,10 +9,10 @@ strides, biases and names of torchvision's `resnet18`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.convolution import Convolution
 from trainer.recipe import CLASSES
 
 HEAD_PREFIX = "fc."
@@ -22,6 +22,19 @@ BATCH_NORM_EPSILON = 1e-5
 """torch's default, which torchvision keeps."""
 _STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 """Channels, and stride of the first of the two blocks."""
+STEM = "stem"
+"""What comes before the four stages: a convolution and its BatchNorm."""
+STAGE_NAMES = tuple(f"layer{number}" for number in range(1, len(_STAGES) + 1))
+"""What torchvision calls them."""
+FINEST_SIDE = 4
+"""Least side of a map that is fine enough to show where in a picture something is."""
+
+
+def find_fine_stage(image_px: int) -> int:
+    """The last stage, from 1, whose map is at least `FINEST_SIDE` wide at this input size: 2 at 32
+    px, 3 at 64 and 96 px, 4 from 97 px on."""
+    sides = {stage: -(-image_px // 2 ** (stage + 1)) for stage in range(1, len(_STAGES) + 1)}
+    return max(stage for stage, side in sides.items() if side >= FINEST_SIDE)
 
 
 def is_head(name: str) -> bool:
@@ -42,6 +55,26 @@ def weight_shapes() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def list_layers() -> dict[str, tuple[str, ...]]:
+    """Every convolution, in the order they are applied (a block's shortcut last), with the names of
+    its learned tensors: its own and those of the BatchNorm after it."""
+    return {
+        layer.name: (f"{layer.name}.weight", f"{layer.norm}.weight", f"{layer.norm}.bias")
+        for layer in _convolutions()
+    }
+
+
+def list_statistics(part: str) -> list[str]:
+    """State-dict names of every BatchNorm's `running_mean` or `running_var`, in the same order."""
+    return [f"{layer.norm}.{part}" for layer in _convolutions()]
+
+
+def name_stage(name: str) -> str:
+    """The stage a tensor or layer belongs to: `stem`, `layer1` to `layer4`, or `fc`."""
+    first = name.partition(".")[0]
+    return STEM if first in ("conv1", "bn1") else first
+
+
 class FoldedBackbone:
     """A ResNet-18 in evaluation mode without its last layer, every BatchNorm folded into the
     convolution before it, and taps that only meet padding left out (`model.trim_padding`)."""
@@ -52,7 +85,9 @@ class FoldedBackbone:
             weights: torchvision's state dict, any floating dtype; not kept.
             image_px: side of the inputs, in pixels.
         """
-        self._layers: dict[str, tuple[Tensor, Tensor, int, int]] = {}
+        self.fine_stage = find_fine_stage(image_px)
+        """The last stage, from 1, whose map can show where something is."""
+        self._layers: dict[str, Convolution] = {}
         side = image_px
         for layer in _convolutions():
             if layer.name == "layer1.0.conv1":
@@ -65,26 +100,57 @@ class FoldedBackbone:
                 live = slice(1, 1 + side)
                 kernel, padding = kernel[:, :, live, live], 0
             kernel = kernel.float() * scale[:, None, None, None]
-            kernel = kernel.contiguous(memory_format=torch.channels_last)
-            self._layers[layer.name] = (kernel, shift, layer.stride, padding)
-            if not layer.name.endswith("downsample.0"):
+            is_shortcut = layer.name.endswith("downsample.0")
+            given = side * layer.stride if is_shortcut else side
+            self._layers[layer.name] = Convolution(kernel, shift, layer.stride, padding, given)
+            if not is_shortcut:
                 side = -(-side // layer.stride)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Features `(N, 512)` float32 of normalised `inputs (N, 3, image_px, image_px)`."""
-        maps = F.max_pool2d(self._apply("conv1", inputs).relu_(), 3, stride=2, padding=1)
-        for stage in range(1, len(_STAGES) + 1):
-            for block in (f"layer{stage}.0", f"layer{stage}.1"):
-                shortcut = maps
-                if f"{block}.downsample.0" in self._layers:
-                    shortcut = self._apply(f"{block}.downsample.0", maps)
-                inner = self._apply(f"{block}.conv1", maps).relu_()
-                maps = (self._apply(f"{block}.conv2", inner) + shortcut).relu_()
-        return maps.mean(dim=(2, 3))
+        return self.look(inputs)[1]
 
-    def _apply(self, name: str, maps: Tensor) -> Tensor:
-        kernel, shift, stride, padding = self._layers[name]
-        return F.conv2d(maps, kernel, shift, stride, padding)
+    def look(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """One pass over normalised `inputs (N, 3, image_px, image_px)`.
+
+        Returns:
+            The map `(N, C, h, w)` of the stage before `fine_stage`, from which `finish` goes on,
+            and the features `(N, 512)`, both float32.
+        """
+        maps = self._enter(inputs)
+        for stage in range(1, self.fine_stage):
+            maps = self._pass_stage(stage, maps)
+        return maps, self.finish(maps)[1]
+
+    def finish(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """What is left of the pass after `look`'s map `(N, C, h, w)`. Gradients go through.
+
+        Returns:
+            The map of `fine_stage`, and the features `(N, 512)`.
+        """
+        fine = maps = self._pass_stage(self.fine_stage, maps)
+        for stage in range(self.fine_stage + 1, len(_STAGES) + 1):
+            maps = self._pass_stage(stage, maps)
+        return fine, maps.mean(dim=(2, 3))
+
+    def list_maps(self, inputs: Tensor) -> list[Tensor]:
+        """The maps `(N, C, h, w)` of all four stages, float32."""
+        maps = [self._enter(inputs)]
+        for stage in range(1, len(_STAGES) + 1):
+            maps.append(self._pass_stage(stage, maps[-1]))
+        return maps[1:]
+
+    def _enter(self, inputs: Tensor) -> Tensor:
+        return F.max_pool2d(self._layers["conv1"](inputs), 3, stride=2, padding=1)
+
+    def _pass_stage(self, stage: int, maps: Tensor) -> Tensor:
+        for block in (f"layer{stage}.0", f"layer{stage}.1"):
+            shortcut = maps
+            if f"{block}.downsample.0" in self._layers:
+                shortcut = self._layers[f"{block}.downsample.0"](maps, clip=False)
+            inner = self._layers[f"{block}.conv1"](maps)
+            maps = self._layers[f"{block}.conv2"](inner, add=shortcut)
+        return maps
 
 
 @dataclass(frozen=True)

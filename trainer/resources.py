@@ -57,14 +57,6 @@ def sample_resources(recipe: str, on_event: OnEvent, device: torch.device) -> It
         thread.join()
 
 
-def is_bf16_fast(device: torch.device) -> bool:
-    """True where bf16 multiplies faster than fp32: on NVIDIA's GPUs, and on processors with
-    instructions for it (AVX-512 BF16 or AMX)."""
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda"
-
-
 def describe_hardware(device: torch.device) -> Hardware:
     """The machine, for people and for the record."""
     gpu = device.type == "cuda"

@@ -16,6 +16,7 @@ from trainer.errors import TrainingError
 from trainer.events import StepSummary
 from trainer.recipe import Recipe
 from trainer.record import Epoch
+from trainer.step_sizes import StepSizes
 
 AVERAGED_EVERY = 8
 """Steps between two updates of the running average, which each cost as much as reading all
@@ -86,6 +87,7 @@ class Run:
         self.step = 0
         self.history: list[Epoch] = []
         self.clock = Clock()
+        self.step_sizes = StepSizes(network, device)
         self._loss_sum = torch.zeros((), device=device)
         self._correct_sum = torch.zeros((), device=device)
         self._bad_step = torch.full((), -1.0, device=device)  # the first with a loss not finite
@@ -192,6 +194,7 @@ class Run:
             learning_rate=self.recipe.learning_rate_at(self.step - 1, self.total_steps),
             train_s=self.clock.train_s - sum(epoch.train_s for epoch in self.history),
             seconds=self.clock.seconds - sum(epoch.seconds for epoch in self.history),
+            step_sizes=self.step_sizes.take(),
             **figures,
         )
         self.history.append(epoch)
@@ -239,6 +242,7 @@ class Run:
         if self.measured is not self.network:
             tensors |= {f"average.{name}": t for name, t in self.measured.state_dict().items()}
         tensors |= {"loss_sum": self._loss_sum, "correct_sum": self._correct_sum}
+        tensors["step_sizes"] = self.step_sizes.sums
         info = {
             "identity": identity,
             "step": self.step,
@@ -294,6 +298,8 @@ class Run:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self._loss_sum.copy_(tensors["loss_sum"])
         self._correct_sum.copy_(tensors["correct_sum"])
+        if "step_sizes" in tensors:  # not in states of earlier versions
+            self.step_sizes.sums.copy_(tensors["step_sizes"])
         self.step = info["step"]
         self.damaged_states = checkpoint.count_states_after(folder, self.recipe.name, self.step)
         self.history = [Epoch(**epoch) for epoch in info["history"]]

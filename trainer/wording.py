@@ -13,6 +13,7 @@ from trainer.events import (
     StartEvaluated,
     StepSummary,
 )
+from trainer.record import FamiliarityFacts
 from trainer.significance import SIGNIFICANCE, SeedTest
 
 if TYPE_CHECKING:
@@ -54,6 +55,38 @@ def join(items: Sequence[str]) -> str:
 def count(number: int, noun: str) -> str:
     """`1 epoch`, `2,000 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def in_hundred(share: float) -> str:
+    """A share 0..1 as a count: `66 in 100`, `fewer than 1 in 100`, `more than 99 in 100`."""
+    hundredths = round(100 * share)
+    if hundredths < 1:
+        return "fewer than 1 in 100"
+    return f"{hundredths} in 100" if hundredths < 100 else "more than 99 in 100"
+
+
+def describe_foreign(facts: FamiliarityFacts, side_px: int, known: bool = False) -> str:
+    """That a picture looks like none of the ten classes, and how often that is right.
+
+    Args:
+        facts: of the detector that says so.
+        side_px: of the square that it saw.
+        known: True for one of CIFAR-10's own images, where it must be wrong.
+    """
+    own = in_hundred(facts.test_false_alarms)
+    measured = facts.on_photographs(side_px)
+    if known:
+        return f"It looks like none of the ten, by mistake: so do {own} of the test images."
+    if measured is None:
+        return (
+            f"This looks like none of the ten: so do, by mistake, {own} of the test images, which "
+            "all are of the ten."
+        )
+    return (
+        f"This looks like none of the ten: of photographs of other things "
+        f"{in_hundred(measured.caught)} are noticed like this, and of photographs of the ten "
+        f"{in_hundred(measured.false_alarms)}, by mistake."
+    )
 
 
 def article(noun: str) -> str:

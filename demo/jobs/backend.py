@@ -17,6 +17,8 @@ OWN = "own"
 """Folder of the visitor's pictures, `<class>/*.png`, inside a job's folder."""
 START = "start"
 """Folder of the earlier job's checkpoint that a job starts from, inside its folder."""
+GPU = "gpu"
+"""File in the folder of a job that asked for a GPU: for how many seconds."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,17 @@ class Order:
         """Weights to start from, where the settings name none of the four nor the backbone."""
         start = self.folder / START / f"{NAME}.safetensors"
         return start if start.exists() else None
+
+    @property
+    def gpu_s(self) -> float | None:
+        """How long it may have a GPU, where it asked for one."""
+        return read_gpu_s(self.folder)
+
+
+def read_gpu_s(folder: Path) -> float | None:
+    """For how many seconds a job asked for a GPU, or None."""
+    path = folder / GPU
+    return float(path.read_text()) if path.exists() else None
 
 
 class Process(Protocol):
@@ -78,6 +91,8 @@ class Backend(Protocol):
     """How long a job may wait for a machine, on top of its own time."""
     saving_s: float
     """How long a job may take from being asked to end until its model is here."""
+    offers_gpu: bool
+    """True where a job may ask for a GPU that others do without."""
 
     @property
     def seconds_a_day(self) -> float:
@@ -85,6 +100,13 @@ class Backend(Protocol):
 
         Raises:
             OSError: it cannot be known now.
+        """
+
+    def admit(self, folder: Path) -> None:
+        """Called in the visitor's own request when a job that asks for a GPU is queued.
+
+        Args:
+            folder: the job's.
         """
 
     def start(self, order: Order) -> Process:

@@ -10,14 +10,15 @@ import contextlib
 import json
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
 
 from demo.jobs import words
 from demo.jobs.backend import EVENTS, LOG, NAME, SHIPPED, Order
+from demo.jobs.environment import TOKEN, take_token
 from demo.jobs.hub_worker import CHECKPOINTS, EVENT, INPUTS, OUTPUTS, SAVING_S, STOP
 from demo.jobs.refusal import Refused
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, RECIPE_NAMES
@@ -44,19 +45,20 @@ class HubSettings:
     """The hardware's name on Hugging Face."""
     usd_a_day: float
     """What all jobs of 24 hours may cost together."""
-    token: str
+    token: str = field(repr=False)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "HubSettings | None":
-        """The settings, or None where no repository is named.
+    def from_environment(cls, environment: MutableMapping[str, str]) -> "HubSettings | None":
+        """The settings, or None where no repository is named. The token is taken out of the
+        environment either way.
 
         Raises:
             Refused: one of the others is missing or no number.
         """
-        repo = environment.get("QUARTET_JOBS_REPO")
+        token, repo = take_token(environment), environment.get("QUARTET_JOBS_REPO")
         if not repo:
             return None
-        space, token = environment.get("SPACE_ID"), environment.get("HF_TOKEN")
+        space = environment.get("SPACE_ID")
         if not space or not token:
             raise Refused("hub_incomplete")
         try:
@@ -74,6 +76,7 @@ class HubBackend:
     full_data = True
     threads: int | None = None
     waiting_s = 900.0
+    offers_gpu = False
     saving_s = 2 * SAVING_S
     """It asks whether to end every few seconds, and then the checkpoint is fetched."""
 
@@ -113,6 +116,9 @@ class HubBackend:
                 self._price_a_second = mine.unit_cost_usd / SECONDS[mine.unit_label]
         return self._settings.usd_a_day / max(self._price_a_second, 1e-9)
 
+    def admit(self, folder: Path) -> None:
+        """Nothing: every job has the same hardware."""
+
     def start(self, order: Order) -> "HubProcess":
         path, settings = f"jobs/{order.folder.name}", order.settings
         if order.start is not None:
@@ -137,7 +143,7 @@ class HubBackend:
                 image=f"hf.co/spaces/{self._settings.space}",
                 command=["python", "-m", "demo.jobs.hub_worker", json.dumps(task)],
                 env={"PYTHONPATH": SPACE_FOLDER},
-                secrets={"HF_TOKEN": self._settings.token},
+                secrets={TOKEN: self._settings.token},
                 flavor=self._settings.flavor,
                 timeout=self._wall_s,
                 name=f"quartet-{order.folder.name}",

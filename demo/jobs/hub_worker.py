@@ -19,6 +19,7 @@ from typing import IO, Any
 from huggingface_hub import HfApi
 
 from demo.jobs.backend import EVENTS, NAME, OWN, ROOT, SHIPPED
+from demo.jobs.environment import child_environment, take_token
 
 INPUTS, OUTPUTS, CHECKPOINTS, STOP = "in", "out", "checkpoints", "stop"
 """Folders in a job's folder of the repository, one of the inputs, and the note that ends a job."""
@@ -34,7 +35,7 @@ SAVING_S = 60.0
 def main(task: dict[str, Any]) -> int:
     """Returns the trainer's exit status."""
     deadline = time.monotonic() + max(task["wall_s"] - SAVING_S, task["wall_s"] / 2)
-    api = HfApi()
+    api = HfApi(token=take_token(os.environ) or None)
     with tempfile.TemporaryDirectory() as temporary:
         folder, out = Path(temporary), Path(temporary) / OUTPUTS
         out.mkdir()
@@ -66,7 +67,8 @@ def start_trainer(arguments: Sequence[str], inputs: Path, out: Path) -> "subproc
         *("--checkpoints", str(checkpoints if checkpoints.is_dir() else SHIPPED)),
         *(("--own", str(own)) if own.is_dir() else ()),
     ]
-    return subprocess.Popen(command, cwd=inputs, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environment = {**child_environment(os.environ), "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=inputs, env=environment)
 
 
 def follow(

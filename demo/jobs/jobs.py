@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo.jobs.backend import EVENTS, NAME, OWN, SHIPPED, START, Backend
+from demo.jobs.backend import EVENTS, GPU, NAME, OWN, SHIPPED, START, Backend, read_gpu_s
 from demo.jobs.estimate import Estimate, estimate, measure_pace
 from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend
@@ -35,6 +35,7 @@ from demo.jobs.store import (
     create_id,
 )
 from demo.jobs.sweep import Ages, sweep_files
+from demo.rates import Rate
 from trainer.files import lock_folder
 from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES, JobSettings, join_command
 
@@ -81,6 +82,7 @@ class Jobs:
         self._queue = Queue(self._store, self.backend, self.limits, self._folders)
         self._readers = Readers()
         self._ages = Ages()
+        self._started = Rate(self.limits.started_of_sender, DAY_S)
         shutil.rmtree(self._new, ignore_errors=True)  # what was not yet a job
         self._queue.open()
         self.sweep()
@@ -88,11 +90,20 @@ class Jobs:
         self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
         self._sweeper.start()
 
-    def start(self, settings: JobSettings, token: str, pictures: Sequence[str] = ()) -> Job:
+    def start(
+        self,
+        settings: JobSettings,
+        token: str,
+        pictures: Sequence[str] = (),
+        sender: str = "",
+        gpu_s: float | None = None,
+    ) -> Job:
         """Queues a job.
 
         Args:
             pictures: ids of the owner's taught pictures; the job gets copies.
+            sender: where the wish comes from, as the limits count; tokens cost nothing.
+            gpu_s: how long it may have a GPU, where it asks for one and the backend offers it.
 
         Raises:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
@@ -109,12 +120,15 @@ class Jobs:
             raise Refused("backend", reason=give_reason(error)) from error
         try:
             self._fill(fresh, self._find_start(settings, token), taught)
+            if gpu_s is not None and self.backend.offers_gpu:
+                (fresh / GPU).write_text(str(gpu_s))
+                self.backend.admit(folder)
             with self._queue.changed:
-                self._check_caps(token, seconds_a_day)
+                self._check_caps(token, sender, seconds_a_day)
                 self._folders.mkdir(exist_ok=True)
                 fresh.rename(folder)
                 job = self._store.add(job_id, settings, token)
-                self._queue.changed.notify_all()
+                self._queue.join(job, sender)
             return job
         except (OSError, sqlite3.Error) as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -160,8 +174,18 @@ class Jobs:
 
     def position(self, job: Job) -> int:
         """Jobs ahead of a queued one."""
-        ids = [other.id for other in self._store.in_state(QUEUED, RUNNING)]
+        running = [other.id for other in self._store.in_state(RUNNING)]
+        ids = running + [other.id for other in self._queue.list_waiting()]
         return ids.index(job.id) if job.id in ids else 0
+
+    def count(self, state: str) -> int:
+        """Jobs in a state, of all owners."""
+        return len(self._store.in_state(state))
+
+    @property
+    def alive(self) -> bool:
+        """True while what runs jobs and what sweeps after them do."""
+        return self._sweeper.is_alive() and self._queue.alive
 
     def stop(self, job_id: str, secret: str) -> None:
         """Asks a job to end and keep its model as it is; one that has ended, or that `secret` does
@@ -188,17 +212,21 @@ class Jobs:
         """How far the job is. What it costs does not grow with the job."""
         return self._readers.read(self.folder(job) / EVENTS)
 
-    def estimate(self, settings: JobSettings, images_at_hand: int, pictures: int) -> Estimate:
+    def estimate(
+        self, settings: JobSettings, images_at_hand: int, pictures: int, gpu: bool = False
+    ) -> Estimate:
         """How long a job would take, by the last one of its kind here, and whether it may.
 
         Args:
             images_at_hand: training images that there are to draw from.
             pictures: of one's own.
+            gpu: with a GPU.
         """
         pace = None
+        kind = settings.trained, settings.image_px, gpu
         for job in reversed(self._store.in_state(DONE, STOPPED, TIMED_OUT)):
-            mine = job.settings
-            if mine and (mine.trained, mine.image_px) == (settings.trained, settings.image_px):
+            mine, had_gpu = job.settings, read_gpu_s(self.folder(job)) is not None
+            if mine and (mine.trained, mine.image_px, had_gpu) == kind:
                 pace = measure_pace(self.watch(job))
                 if pace is not None:
                     break
@@ -301,10 +329,14 @@ class Jobs:
             for suffix in (".safetensors", ".json"):
                 _link(start / f"{NAME}{suffix}", folder / START / f"{NAME}{suffix}")
 
-    def _check_caps(self, token: str, seconds_a_day: float) -> None:
+    def _check_caps(self, token: str, sender: str, seconds_a_day: float) -> None:
         limits = self.limits
         if sum(not job.ended for job in self._store.of_owner(token)) >= limits.queued_of_owner:
             raise Refused("own_cap", jobs=limits.queued_of_owner)
+        if sender and self._queue.count_of_sender(sender) >= limits.queued_of_owner:
+            raise Refused("sender_cap", jobs=limits.queued_of_owner)
+        if shutil.disk_usage(self._home).free < limits.free_bytes:
+            raise Refused("disk_full")
         if len(self._store.in_state(QUEUED)) >= limits.queued:
             raise Refused("queue_full")
         # All that waits and runs, and this one, may take all their time.
@@ -314,6 +346,8 @@ class Jobs:
         )
         if used_s + ahead_s > seconds_a_day:
             raise Refused("budget")
+        if sender and not self._started.take(sender):
+            raise Refused("sender_day", jobs=limits.started_of_sender)
 
     def _remove_files(self, job: Job) -> None:
         self._readers.forget(self.folder(job) / EVENTS)

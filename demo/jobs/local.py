@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from demo.jobs import words
-from demo.jobs.backend import LOG, NAME, ROOT, Order
+from demo.jobs.backend import LOG, NAME, ROOT, Order, Process
+from demo.jobs.environment import child_environment
 from trainer.data import is_full_data_at_hand
 
 NICENESS = 5
@@ -31,7 +32,7 @@ class ProcessGroup:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self.pid = process.pid
-        self.identity = f"{self.pid} {_read_birth(self.pid)}"
+        self.identity = describe_process(self.pid)
 
     @property
     def status(self) -> int:
@@ -87,6 +88,7 @@ class LocalBackend:
     waiting_s = 0.0
     saving_s = 30.0
     seconds_a_day: float = math.inf
+    offers_gpu = False
 
     def __init__(self, checkpoints: Path) -> None:
         """
@@ -100,20 +102,27 @@ class LocalBackend:
         self._spare: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def start(self, order: Order) -> ProcessGroup:
+    def admit(self, folder: Path) -> None:
+        """Nothing: no job gets a GPU here."""
+
+    def list_arguments(self, order: Order) -> list[str]:
+        """What the trainer is told of a job."""
         settings = order.settings
         if order.start is not None:
             settings = settings.changed(start=str(order.start))
-        arguments = [
+        return [
             *settings.arguments(),
             *([] if self.full_data else ["--sample"]),
             *("--checkpoints", str(self._checkpoints), "--out", str(order.folder)),
             *("--name", NAME, "--summary-every-s", str(SUMMARY_EVERY_S)),
             *(["--own", str(order.own)] if order.own else []),
         ]
+
+    def start(self, order: Order) -> Process:
         with self._lock:
             process = self._take_spare() or self._spawn()
         assert process.stdin is not None
+        arguments = self.list_arguments(order)
         line = json.dumps({"arguments": arguments, "log": str(order.folder / LOG)}) + "\n"
         try:
             process.stdin.write(line.encode())
@@ -153,7 +162,8 @@ class LocalBackend:
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         threads = str(self.threads)
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        environment = child_environment(os.environ)
+        environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         return subprocess.Popen(
             ["nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "standby"],
             cwd=ROOT,
@@ -163,6 +173,15 @@ class LocalBackend:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+
+def describe_process(pid: int) -> str:
+    """A process, told apart from any other that ever had its number.
+
+    Raises:
+        psutil.NoSuchProcess: it is gone.
+    """
+    return f"{pid} {_read_birth(pid)}"
 
 
 def _read_birth(pid: int) -> str:

@@ -8,10 +8,11 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.jobs.limits import Limits
+from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.refusal import Refused, give_reason
 from demo.jobs.store import hash_token
 from demo.jobs.sweep import Ages, sweep_files
+from demo.rates import Rate
 from trainer.files import hash_bytes, write_file
 from trainer.recipe import CLASSES, MAX_OWN_PICTURES
 
@@ -35,13 +36,15 @@ class TaughtPictures:
         self._folder = home / "pictures"
         self._limits = limits
         self._lock = threading.Lock()
+        self._taught = Rate(limits.pictures_of_sender, DAY_S)
 
-    def add(self, token: str, label: str, png: bytes) -> bool:
+    def add(self, token: str, label: str, png: bytes, sender: str = "") -> bool:
         """Keeps a picture; one that is here with another class changes its class.
 
         Args:
             label: one of `CLASSES`.
             png: what the models see of it, as a PNG file.
+            sender: where it comes from, as the limits count; tokens cost nothing.
 
         Returns:
             False where it is already here with that class.
@@ -62,6 +65,8 @@ class TaughtPictures:
                 raise Refused("own_full", most=MAX_OWN_PICTURES)
             if known is None and self._count() >= self._limits.pictures:
                 raise Refused("pictures_full")
+            if known is None and sender and not self._taught.take(sender):
+                raise Refused("pictures_of_sender", pictures=self._limits.pictures_of_sender)
             number = 1 + max((_parse(picture.path)[0] for picture in mine), default=0)
             path = self._owned(token) / f"{number:06d}-{picture_id}-{label}.png"
             try:

@@ -17,6 +17,9 @@ from demo.jobs.store import FAILED, QUEUED, RUNNING, STOPPED, Job, JobStore, Use
 from trainer.checkpoint import load_checkpoint
 from trainer.errors import QuartetError
 
+SERVED_KEPT = 100
+"""Turns that are remembered: more than can wait."""
+
 
 class Queue:
     """The jobs that wait and run. Whoever changes which ones those are holds `changed`."""
@@ -31,6 +34,12 @@ class Queue:
         self._limits = limits
         self._folders = folders
         self._wishes: dict[str, Wish] = {}
+        self._senders: dict[str, str] = {}
+        """Id of a job that has not ended, to where the wish for it came from. It is kept in memory
+        alone: after a restart a job is its owner's."""
+        self._served: dict[str, int] = {}
+        """Sender to the number of the turn it last had."""
+        self._turn = 0
         self._closing = False
         self._threads = [
             threading.Thread(target=self._work, name=f"job {index}", daemon=True)
@@ -55,6 +64,41 @@ class Queue:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """True while every thread that runs jobs does."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def join(self, job: Job, sender: str) -> None:
+        """Has a stored job wait.
+
+        Args:
+            sender: where the wish for it came from; nothing where that is unknown.
+        """
+        with self.changed:
+            if sender:
+                self._senders[job.id] = sender
+            self.changed.notify_all()
+
+    def count_of_sender(self, sender: str) -> int:
+        """Jobs from there that wait or run."""
+        with self.changed:
+            return sum(known == sender for known in self._senders.values())
+
+    def list_waiting(self) -> list[Job]:
+        """The jobs that wait, in the order they will run: senders take turns, beginning with who
+        was served longest ago, and of one sender the first comes first."""
+        with self.changed:
+            waiting = self._store.in_state(QUEUED)
+            served, turn, line = dict(self._served), self._turn, list[Job]()
+            while waiting:
+                job = min(waiting, key=lambda job: served.get(self._sender_of(job), 0))
+                waiting.remove(job)
+                line.append(job)
+                turn += 1
+                served[self._sender_of(job)] = turn
+            return line
+
     def stop(self, job: Job) -> None:
         """Asks a job that has not ended to end and keep its model."""
         with self.changed:
@@ -69,6 +113,8 @@ class Queue:
         with self.changed:
             if job.state == RUNNING:
                 self._wishes[job.id] = Wish.DELETE
+            else:
+                self._senders.pop(job.id, None)
             self.changed.notify_all()
         return job.state != RUNNING
 
@@ -96,7 +142,7 @@ class Queue:
                 self.changed.wait_for(lambda: self._closing or self._store.in_state(QUEUED))
                 if self._closing:
                     return
-                job = self._store.in_state(QUEUED)[0]
+                job = self._take_turn()
                 self._store.update(job.id, state=RUNNING, started_s=time.time())
                 self.changed.notify_all()
             started_s = time.monotonic()
@@ -113,6 +159,18 @@ class Queue:
                 self._end(job, verdict, time.monotonic() - started_s)
             with contextlib.suppress(Exception):  # the next start is slower then
                 self._backend.prepare()
+
+    def _take_turn(self) -> Job:
+        """The next to run; of senders without a job only the last few turns are remembered."""
+        job = self.list_waiting()[0]
+        self._turn += 1
+        self._served[self._sender_of(job)] = self._turn
+        kept = self._turn - SERVED_KEPT
+        self._served = {sender: turn for sender, turn in self._served.items() if turn > kept}
+        return job
+
+    def _sender_of(self, job: Job) -> str:
+        return self._senders.get(job.id, job.owner)
 
     def _run(self, job: Job) -> Verdict:
         def wish() -> Wish | None:
@@ -132,6 +190,7 @@ class Queue:
     def _end(self, job: Job, verdict: Verdict, ran_s: float) -> None:
         folder, now_s = self._folders / job.id, time.time()
         with self.changed:
+            self._senders.pop(job.id, None)
             if ran_s:
                 self._store.add_use(Use(now_s, ran_s))
             if self._store.has(job.id):

@@ -8,6 +8,14 @@ REFUSALS = {
     "own_cap": (
         "You have {jobs} jobs running or waiting, which is the most: stop one, or wait for one."
     ),
+    "sender_cap": (
+        "{jobs} jobs from your address are running or waiting, which is the most: wait for one."
+    ),
+    "sender_day": (
+        "{jobs} jobs were started from your address in a day, which is the most: try again "
+        "tomorrow."
+    ),
+    "disk_full": "The server has no room for more jobs at the moment: try again in an hour.",
     "budget": "Today's time for jobs is used up: try again tomorrow.",
     "too_few_images": ("Training images: give {least} or more, or teach it pictures of your own."),
     "no_such_start": ("Choose another start: that job is not yours, has no model, or was deleted."),
@@ -21,6 +29,10 @@ REFUSALS = {
     ),
     "own_full": SENTENCES["own_too_many"],
     "pictures_full": "Too many pictures wait here for jobs: try again tomorrow.",
+    "pictures_of_sender": (
+        "{pictures} pictures were taught from your address in a day, which is the most: try again "
+        "tomorrow."
+    ),
     "picture_not_stored": (
         "The picture could not be stored ({reason}): tell whoever runs this app, and try again."
     ),
@@ -68,6 +80,10 @@ def describe_memory_cap(memory_bytes: int) -> str:
 
 def describe_status(status: int) -> str:
     return f"The job ended with status {status} before it was done: start it again."
+
+
+def describe_no_gpu(reason: str) -> str:
+    return f"no GPU could be had ({reason}): start the job again without one"
 
 
 def describe_hub(flavor: str) -> str:

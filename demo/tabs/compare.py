@@ -39,7 +39,8 @@ from trainer.metrics import find_disagreements
 from trainer.palette import COLOURS
 from trainer.picture import SQUARE_PX, Crop
 from trainer.recipe import CLASSES
-from trainer.wording import percent
+from trainer.record import FamiliarityFacts
+from trainer.wording import describe_foreign, percent
 
 OWN_COLOUR = "#009e73"
 """Okabe and Ito's green, which none of the four has."""
@@ -163,7 +164,7 @@ class CompareTab:
         token = token or create_token()
         try:
             picture = encode_pixels(_read(file, crop, request))
-            added = self._jobs.pictures.add(token, label, picture)
+            added = self._jobs.pictures.add(token, label, picture, name_client(request))
         except (PictureError, Refused) as error:
             return {self.taught: explain(error)}
         pictures = len(self._jobs.pictures.of_owner(token))
@@ -229,7 +230,7 @@ class CompareTab:
         return render(
             "result.html",
             sentence=result["agreement"],
-            note=" ".join(list_notes(result, truth)),
+            note=" ".join(list_notes(result, truth, self._models.decider, pixels.shape[-1])),
             cards=cards,
             all_classes=words.ALL_TEN,
         )
@@ -267,14 +268,14 @@ def draw_message(message: str, error: bool = False) -> str:
     return render("message.html", message=message, role="alert" if error else "status")
 
 
-def list_notes(result: Classification, truth: int | None) -> list[str]:
+def list_notes(
+    result: Classification, truth: int | None, decider: FamiliarityFacts | None, side_px: int
+) -> list[str]:
     """What else is to say of a picture: its class where it is known, and whether it looks like
-    none of the ten."""
-    models = result["models"].values()
+    none of the ten to the `decider`, which saw a square of that side."""
     notes = [] if truth is None else [words.describe_truth(truth)]
-    if not result["familiar"]:
-        unfamiliar = sum(not answer["familiar"] for answer in models)
-        notes.append(words.describe_unfamiliar(unfamiliar, len(models)))
+    if decider is not None and result["familiar"] is False:
+        notes.append(describe_foreign(decider, side_px, known=truth is not None))
     return notes
 
 
@@ -295,11 +296,9 @@ def describe_card(
         "top": bars[:TOP_CLASSES],
         "rest": bars[TOP_CLASSES:],
         "time": words.describe_seconds(answer["seconds"]),
-        "doubt": "" if answer["familiar"] else words.UNSURE,
     }
 
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
     """What the models see of a file that this visitor uploaded, `(3, S, S)` uint8."""
-    client = "" if request is None else name_client(request)
-    return read_pixels(file, Path(get_upload_folder()), crop, client)
+    return read_pixels(file, Path(get_upload_folder()), crop, name_client(request))

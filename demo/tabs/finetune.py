@@ -6,14 +6,24 @@ import gradio as gr
 from gradio.blocks import Block
 
 from demo.faults import explain
-from demo.jobs.backend import OWN
+from demo.jobs.backend import OWN, read_gpu_s
+from demo.jobs.estimate import Estimate
 from demo.jobs.store import Job, create_token
+from demo.jobs.zero import declare_seconds
 from demo.links import find_tab, read_link
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.form import Form
 from demo.tabs.job_view import JobView
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
-from demo.tabs.shared import QUIET, Shared, create_html, keep_link, read_choice, refuse
+from demo.tabs.shared import (
+    QUIET,
+    Shared,
+    create_html,
+    keep_link,
+    name_client,
+    read_choice,
+    refuse,
+)
 from demo.tabs.starts import Starts, write_fill, write_go_on
 from demo.tabs.taught_pictures import TaughtPicturesPanel
 from demo.templates import render
@@ -86,6 +96,13 @@ class FinetuneTab:
         with gr.Accordion(words.MORE_SETTINGS, open=False):
             self.form.add_others(but=NOT_ON_FORM)
         self.panel = TaughtPicturesPanel(self._shared)
+        self.gpu = gr.Checkbox(
+            False,
+            label=words.USE_GPU,
+            info=words.USE_GPU_INFO,
+            visible=self._jobs.backend.offers_gpu,
+            elem_id="use-gpu",
+        )
         self.estimate = create_html(elem_id="estimate")
         self.fitting = gr.Number(0, visible="hidden", elem_id="fitting")
         self.fit = gr.Button(visible=False, elem_id="fit")
@@ -94,7 +111,7 @@ class FinetuneTab:
     def _wire(self) -> None:
         raw: dict[str, Any] = {"preprocess": False, "concurrency_limit": AT_ONCE, **QUIET}
         view, panel = self.view, self.panel
-        form: set[Block] = set(self.form.controls.values())
+        form: set[Block] = {*self.form.controls.values(), self.gpu}
         looked: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
         drawn = [*looked, self.fills, self.form.controls["start"], *view.list_components()]
         self._wire_form(form, raw)
@@ -153,6 +170,7 @@ class FinetuneTab:
             [
                 self._tab.select,
                 self.panel.ids.change,
+                self.gpu.change,
                 self.fills.change,  # a job has ended: its time is known
                 *(control.change for control in (start, *fields)),
             ],
@@ -181,26 +199,30 @@ class FinetuneTab:
         """The visitor's pictures, some of which may come from another tab."""
         return self.panel.show(read_token(values, self._owner))
 
-    def on_start(self, values: Values) -> Shown:
+    def on_start(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts a job with what the form and the panel show, and shows it; or says what is
         wrong."""
         token = read_token(values, self._owner) or create_token()
         try:
             settings = self._read_settings(values, token)
-            job = self._jobs.start(settings, token, self._read_ids(values))
+            gpu_s = self._declare_gpu(values, settings)
+            ids, sender = self._read_ids(values), name_client(request)
+            job = self._jobs.start(settings, token, ids, sender, gpu_s)
         except QuartetError as error:
             return {self.estimate: draw_error(error)}
         held = {**values, self._owner: token}
         return {self._owner: token, **self._look(held, shown=job.id, asked="")}
 
-    def on_again(self, values: Values) -> Shown:
+    def on_again(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts a job with the settings and pictures of the one on screen, and shows it."""
         token = read_token(values, self._owner) or create_token()
         job, _ = self._find(token, values[self.shown])
         if job is None or job.settings is None:
             raise refuse(words.NOT_SHOWN)
         try:
-            again = self._jobs.start(job.settings, token, self._teach_again(job, token))
+            gpu_s = read_gpu_s(self._jobs.folder(job))
+            pictures, sender = self._teach_again(job, token), name_client(request)
+            again = self._jobs.start(job.settings, token, pictures, sender, gpu_s)
         except QuartetError as error:
             raise refuse(explain(error)) from error
         held = {**values, self._owner: token}
@@ -243,10 +265,12 @@ class FinetuneTab:
             settings = self._read_settings(values, read_token(values, self._owner))
         except QuartetError as error:
             return {self.estimate: draw_error(error), self.fit: hidden}
-        pictures = len(self._read_ids(values))
-        estimate = self._jobs.estimate(settings, self._at_hand, pictures)
+        estimate = self._estimate(values, settings)
         said = words.describe_estimate(estimate.seen, estimate.seconds)
-        if estimate.fits:
+        gpu_s = self._declare_gpu(values, settings)
+        if gpu_s is not None:
+            said = f"{said} {words.describe_gpu(gpu_s)}"
+        if estimate.fits or gpu_s is not None:
             return {self.estimate: draw_estimate(said), self.fit: hidden}
         fitting = estimate.fitting_images
         said += f" {words.describe_too_long(self._jobs.limits.wall_s, fitting)}"
@@ -258,6 +282,17 @@ class FinetuneTab:
             self.fit: button,
             self.fitting: fitting or 0,
         }
+
+    def _estimate(self, values: Values, settings: JobSettings) -> Estimate:
+        """How long the job on the form would take, where it is to run."""
+        pictures = len(self._read_ids(values))
+        return self._jobs.estimate(settings, self._at_hand, pictures, values[self.gpu] is True)
+
+    def _declare_gpu(self, values: Values, settings: JobSettings) -> float | None:
+        """For how long a GPU is asked for, where it is."""
+        if values[self.gpu] is not True or not self._jobs.backend.offers_gpu:
+            return None
+        return declare_seconds(self._estimate(values, settings).seconds)
 
     def _look(self, values: Values, **changed: str) -> Shown:
         """What the page does not show yet.

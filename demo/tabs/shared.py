@@ -1,6 +1,5 @@
 """What the tabs have in common: what they are drawn from, and how they talk to the browser."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import gradio as gr
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.models import Models
+from demo.server.addresses import name_sender
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Options of an event that only redraws: nothing flashes, and it is no endpoint of the API."""
@@ -100,17 +100,11 @@ def read_choice(event: gr.EventData) -> str:
     return choice if isinstance(choice, str) else ""
 
 
-def name_client(request: gr.Request) -> str:
-    """Whose pictures wait behind each other: an address, or else a session.
-
-    A Space stands behind Hugging Face's proxy, which tells the address.
-    """
-    if "SPACE_ID" in os.environ:
-        forwarded = str(getattr(request, "headers", {}).get("x-forwarded-for", ""))
-        if forwarded:
-            return forwarded.split(",")[0].strip()
+def name_client(request: gr.Request | None) -> str:
+    """Whose pictures and jobs wait behind each other, as the limits count senders. The gate has
+    seen to it that the request's address is the visitor's."""
     host = getattr(getattr(request, "client", None), "host", None)
-    return str(host or getattr(request, "session_hash", None) or "")
+    return name_sender(host) if host else ""
 
 
 def refuse(sentence: str) -> gr.Error:

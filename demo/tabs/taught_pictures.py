@@ -15,7 +15,7 @@ from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels
 from demo.words import finetune as words
 from trainer.errors import QuartetError
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, MAX_OWN_PICTURES
 from trainer.wording import article
 
 
@@ -52,6 +52,9 @@ class TaughtPicturesPanel:
         """Keeps the chosen pictures with the chosen class; asks for what is not chosen."""
         token = read_token(values, self._owner) or create_token()
         files, label = values[self.files] or [], values[self.label]
+        if not isinstance(files, list) or len(files) > MAX_OWN_PICTURES:
+            error = QuartetError("own_too_many", most=MAX_OWN_PICTURES)
+            return {self._owner: token, **self.show(token, explain(error), refused=True)}
         if not files:
             return {self._owner: token, **self.show(token, words.NO_FILES, refused=True)}
         if label not in CLASSES:
@@ -61,7 +64,7 @@ class TaughtPicturesPanel:
         try:
             for file in files:
                 picture = encode_pixels(read_pixels(file, folder, client=client))
-                if self._pictures.add(token, label, picture):
+                if self._pictures.add(token, label, picture, client):
                     added += 1
                 else:
                     known += 1

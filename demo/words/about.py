@@ -7,11 +7,10 @@ from typing import Any
 from demo.jobs.limits import Limits
 from demo.words.common import LABELS, tell_starts
 from trainer.declared import describe_setting
-from trainer.metrics import ACCEPTED_FRACTION
 from trainer.picture import SQUARE_PX
 from trainer.recipe import Recipe
 from trainer.record import Record
-from trainer.wording import count, join, percent
+from trainer.wording import count, join
 
 RECIPES = "The recipes"
 MODEL = "model"
@@ -126,9 +125,9 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 
 - The models see {SQUARE_PX} x {SQUARE_PX} pixels and know ten classes. Of anything else they still
   name one.
-- Where half of them or more find less evidence for any class than in
-  {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's validation images (the energy score of Liu et al.,
-  2020), the screen says so. It is a hint: many strange pictures pass, and some good ones do not.
+- Where what a model makes of a picture lies far from what it makes of CIFAR-10's images (the
+  virtual logit of Wang et al., 2022), the screen says that it looks like none of the ten, and how
+  often that is right or wrong. Where no model can tell, it says nothing of it.
 - Each model's outputs are divided by one number, its temperature, before they become the
   probabilities shown: the one that fits CIFAR-10's validation images best. No answer changes by it.
   How far the probabilities can then be believed is in the Accuracy tab; on pictures unlike

@@ -27,7 +27,6 @@ RIGHT, WRONG = "right", "wrong"
 TRAIN_LOSS, EPOCH = "Train loss", "Epoch"
 NO_SUCH_EXPORT = "There is no such file."
 CARD_ALT = "Four models' answers to one picture, side by side"
-FOREIGN_FILE = "Files are not fetched from other addresses: upload the picture itself."
 
 
 def describe_fault(name: str, fault: QuartetError) -> str:

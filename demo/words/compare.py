@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from demo.words.common import FINETUNE_TAB, inline_label
-from trainer.metrics import ACCEPTED_FRACTION
 from trainer.recipe import CLASSES
-from trainer.wording import article, count, join, percent
+from trainer.wording import article, count
 
 PICTURE = "Your picture"
 PICTURE_HINT = "# Drop a picture here\nor click to choose one"
@@ -21,7 +20,6 @@ NO_SUCH_EXAMPLE = "Choose one of the examples shown."
 SEEN = "As the models see it"
 NO_PICTURE = "Choose a picture to see what the four models say."
 ALL_TEN = "all ten classes"
-UNSURE = "little evidence"
 OWN_MODEL = "Your job's model"
 TEACH_CLASS, TEACH_BUTTON = "Wrong? It is a", "Teach it"
 NOTHING_TO_TEACH = "Choose a picture first."
@@ -74,15 +72,6 @@ def _name_group(names: Sequence[str]) -> str:
             if set(names) == pair:
                 return shared
     return " and ".join(inline_label(name) for name in names)
-
-
-def describe_unfamiliar(unfamiliar: int, models: int) -> str:
-    """That a picture is probably none of the ten classes, and why."""
-    return (
-        f"Probably none of the ten classes: {unfamiliar} of {models} models find less evidence "
-        f"for any class here than in {percent(ACCEPTED_FRACTION, 0)} of CIFAR-10's images. "
-        f"They must still name one of {join(CLASSES)}."
-    )
 
 
 def describe_truth(label: int) -> str:

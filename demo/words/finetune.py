@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 
-from huggingface_hub import EvalResult, ModelCardData
-
 from demo.words.common import describe_job, start_label, tell_starts
 from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
+from trainer.publication.card import build_card_data
 from trainer.recipe import OWN_REPEATS, JobSettings
 from trainer.record import Record
 from trainer.wording import article, count, duration, join, p_value, percent
 
 START_JOB, STOP_JOB, DELETE_JOB = "Start", "Stop and keep its model", "Delete this job"
 DELETE_NOW, KEEP_JOB = "Yes, delete it", "No, keep it"
+USE_GPU = "Use a GPU"
+USE_GPU_INFO = "Takes so much of your time on Hugging Face's shared GPUs as is said below."
 STOPPING = "Stopping: its model is being saved."
 MORE_SETTINGS = "More settings"
 NO_JOB = "Choose settings and press Start: the job's progress shows here."
@@ -87,6 +88,11 @@ def describe_estimate(seen: int, seconds: float | None) -> str:
     if seconds is None:
         return f"{said}. How long that takes is not known: no such job has run here yet."
     return f"{said}: about {duration(max(1, seconds))}, measuring included."
+
+
+def describe_gpu(seconds: float) -> str:
+    """For how long a GPU is asked for."""
+    return f"Asks for a GPU for {duration(seconds)}; the model is kept as it is by then."
 
 
 def describe_too_long(wall_s: float, fitting: int | None) -> str:
@@ -241,27 +247,11 @@ def describe_model_card(record: Record, start: str, shipped: Mapping[str, Record
             f"\nThe probabilities that Quartet shows are of the outputs divided by "
             f"{record.temperature:.4g}, a temperature fitted on the validation images."
         )
-    card = ModelCardData(
-        model_name=record.name,
-        license="apache-2.0",
-        library_name="pytorch",
-        tags=["image-classification", "resnet", "cifar10"],
-        datasets=["uoft-cs/cifar10"],
-        eval_results=[
-            EvalResult(
-                task_type="image-classification",
-                dataset_type="uoft-cs/cifar10",
-                dataset_name=f"{record.data.name}, {tested:,} test images",
-                metric_type="accuracy",
-                metric_value=record.test.accuracy,
-            )
-        ],
-    )
     backbone = " ".join(map(str, tell_starts(shipped)))
     rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
-{card.to_yaml()}
+{build_card_data([record]).to_yaml()}
 ---
 
 # {record.name}

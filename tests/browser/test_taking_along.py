@@ -107,7 +107,7 @@ def test_errors_are_behind_every_figure_and_a_link_opens_them_elsewhere(
     )
     page.locator("#facts").get_by_role("button").last.click()
     expect(sentence(page, "cell-images")).not_to_contain_text("a cat taken for a dog")
-    page.locator("#overlap").get_by_role("button", name="Adam (all layers) is right").click()
+    page.locator("#overlap").get_by_role("button", name="Adam (all layers) is right, SGD").click()
     expect(sentence(page, "pair-images")).to_have_text(
         "Adam (all layers) is right, SGD (all layers) is wrong"
     )
@@ -164,8 +164,14 @@ def test_accuracy_sends_nothing_again(open_link: OpenLink) -> None:
     expect(page.locator("#reliability svg")).to_have_count(4)
     page.get_by_role("tab", name="About").click()
     seen = "#overview table, #difference table, #reliability svg, #pair-images figure"
-    count = page.locator(seen).count()
-    page.evaluate("(seen) => document.querySelectorAll(seen).forEach(e => e.id = 'seen')", seen)
+    count = page.evaluate(
+        """(seen) => {
+          const drawn = [...document.querySelectorAll(seen)];
+          drawn.forEach((element) => { element.id = 'seen'; });
+          return drawn.length;
+        }""",
+        seen,
+    )
     page.get_by_role("tab", name="Accuracy").click()
     page.locator("#matrix [data-choice='0,9']").click()
     expect(sentence(page, "cell-images")).to_contain_text("an airplane taken for a truck")
@@ -228,7 +234,7 @@ def test_every_export_opens(open_link: OpenLink, app: RunningApp, tab: str) -> N
         else:
             answers = pandas.read_parquet(io.BytesIO(answer.content))
             assert len(answers) == 10_000
-            assert 0.9 < (answers["sgd_full"] == answers["true"]).mean() < 1
+            assert 0.8 < (answers["sgd_full"] == answers["true"]).mean() < 1
     assert kinds == ({"csv", "svg", "parquet"} if tab == "accuracy" else {"csv"})
     with page.expect_download() as download:
         links.first.click()

@@ -286,6 +286,51 @@ def test_documented_curl_lines_run(app: RunningApp) -> None:
     assert '"agreement"' in finished.stdout
 
 
+def test_documented_request_runs(app: RunningApp) -> None:
+    (line,) = re.findall(r"^curl -F .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    code = line.replace("http://127.0.0.1:7860", app.url.rstrip("/"))
+    finished = subprocess.run(
+        ["bash", "-euc", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "agreement" in json.loads(finished.stdout)
+
+
+def test_one_request_gives_the_endpoint_s_answer(app: RunningApp, picture: Image.Image) -> None:
+    content = encode(picture, "PNG")
+    answer = app.client.post("/v1/classify", content=content).raise_for_status().json()
+    assert np.allclose(shares(answer), shares(app.classify(content)), atol=1e-4)
+    assert answer.keys() == app.classify(content).keys()
+
+
+def test_answer_that_was_fetched_is_not_waited_for_again(app: RunningApp) -> None:
+    path = app.upload((EXAMPLES_DIR / "cat-test.png").read_bytes())
+    called = app.client.post("/gradio_api/call/classify", json={"data": [as_file(path), "centre"]})
+    address = f"/gradio_api/call/classify/{called.json()['event_id']}"
+    assert "event: complete" in app.client.get(address).text
+    for again in (address, "/gradio_api/call/classify/nobodys"):
+        answer = app.client.get(again)
+        assert (answer.status_code, "fetched" in answer.json()["detail"]) == (404, True)
+
+
+def test_uploaded_page_is_a_file_to_keep(app: RunningApp) -> None:
+    for name, content in (("a.html", b"<script>1</script>"), ("a.svg", b"<svg/>")):
+        path = app.upload(content, name)
+        answer = app.client.get(f"/gradio_api/file={path}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_file_with_an_address_beside_its_path_is_refused(app: RunningApp) -> None:
+    path = app.upload((EXAMPLES_DIR / "cat-test.png").read_bytes())
+    with pytest.raises(Refused, match="upload the picture itself"):
+        app.call({**as_file(path), "url": "http://127.0.0.1:1/a.png"}, "centre")
+    own = {**as_file(path), "url": f"{app.url.rstrip('/')}/gradio_api/file={path}"}
+    assert app.call(own, "centre")["models"]
+
+
 def test_language_models_find_the_tool(app: RunningApp) -> None:
     content = (EXAMPLES_DIR / "cat-test.png").read_bytes()
 

@@ -15,7 +15,8 @@ from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.data import evaluated_rows, load_dataset, split_validation
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
-from trainer.figures import stored_logits
+from trainer.familiarity import LEAST_IMAGES
+from trainer.figures import stored_outputs
 from trainer.finetune import choose_images
 from trainer.recipe import CLASSES, JobSettings
 from trainer.resnet import is_head
@@ -48,6 +49,15 @@ def test_last_layer_alone_is_trained_and_everything_recorded(run_here: Run, tmp_
     assert sum(map(sum, epoch.validation_confusion)) == 50
     assert any(isinstance(event, StepSummary) for event in events)
     assert isinstance(events[-1], RunFinished)
+
+
+def test_short_run_leaves_no_detector(run_here: Run, tmp_path: Path) -> None:
+    """However many images it sees: it would wait for another pass over them."""
+    images = ("--sample", "--images", str(LEAST_IMAGES), "--evaluated", "10")
+    run = run_here("finetune", "--start", "sgd_frozen", *images, "--steps", "1", "--out", tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert checkpoint.load_record(tmp_path, "finetuned").familiarity is None
+    assert not list(tmp_path.glob("*.familiarity.*"))
 
 
 def test_last_block_leaves_everything_before_it(run_here: Run, tmp_path: Path) -> None:
@@ -163,7 +173,7 @@ def test_own_pictures_are_learned(run_here: Run, tmp_path: Path) -> None:
     assert record.origin.own_pictures.count == 2
     weights = checkpoint.load_checkpoint(tmp_path / "run", "finetuned").weights
     images = torch.stack([torch.full((32, 32), v, dtype=torch.uint8) for v in (255, 0, 255)])[None]
-    logits = stored_logits(weights, images, 32, torch.device("cpu"))
+    logits = stored_outputs(weights, images, 32, torch.device("cpu")).logits
     assert CLASSES[int(logits.argmax())] == "frog"
 
 

@@ -198,7 +198,9 @@ def test_owner_is_told_what_is_missing() -> None:
     with pytest.raises(Refused, match="SPACE_ID"):
         HubSettings.from_environment({"QUARTET_JOBS_REPO": REPO})
     full = {"QUARTET_JOBS_REPO": REPO, "SPACE_ID": SPACE, "HF_TOKEN": TOKEN}
-    assert HubSettings.from_environment(full) == HubSettings(REPO, SPACE, "t4-small", 1.0, TOKEN)
+    assert HubSettings.from_environment({**full}) == HubSettings(
+        REPO, SPACE, "t4-small", 1.0, TOKEN
+    )
     with pytest.raises(Refused, match="a number"):
         HubSettings.from_environment({**full, "QUARTET_JOBS_USD_A_DAY": "much"})
     assert (

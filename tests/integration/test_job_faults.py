@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from demo.jobs import words
-from demo.jobs.backend import EVENTS, NAME, OWN, Order
+from demo.jobs.backend import EVENTS, NAME, OWN, Order, Process
 from demo.jobs.failures import hide_paths
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
-from demo.jobs.local import LocalBackend, ProcessGroup
+from demo.jobs.local import LocalBackend
 from demo.jobs.refusal import Refused
 from demo.jobs.store import DONE, ENDED, FAILED, RUNNING, create_token
 from tests.conftest import CHECKPOINTS
@@ -81,7 +81,7 @@ class OddBackend(LocalBackend):
         self.answer.wait()
         return self._seconds
 
-    def start(self, order: Order) -> ProcessGroup:
+    def start(self, order: Order) -> Process:
         if self.faults:
             raise self.faults.pop(0)
         return super().start(order)

@@ -29,6 +29,13 @@ def test_shipped_set_is_complete_and_small() -> None:
         for name in RECIPE_NAMES
         for suffix in (".safetensors", ".json", ".predictions.safetensors")
     }
+    detectors = [
+        CHECKPOINTS / f"{name}.familiarity.safetensors"
+        for name in RECIPE_NAMES
+        if checkpoint.load_record(CHECKPOINTS, name).familiarity
+    ]
+    assert sum(path.stat().st_size for path in detectors) < 5e6
+    expected |= {path.name for path in detectors}
     assert names - {RUNS_FILE} == expected | {"events.jsonl", IMAGES_FILE, FACTS_FILE}
     assert sum(path.stat().st_size for path in CHECKPOINTS.iterdir()) < 100e6
 

@@ -31,7 +31,8 @@ from trainer.events import (
     RunStarted,
     read_events,
 )
-from trainer.figures import stored_logits
+from trainer.familiarity import ACCEPTED
+from trainer.figures import stored_outputs
 from trainer.metrics import calibration_error
 from trainer.model import Backbone
 from trainer.recipe import CLASSES, PRESETS
@@ -99,9 +100,9 @@ def test_temperature_is_fitted_on_validation_and_what_is_stored_stays_as_trained
     loaded = checkpoint.load_checkpoint(finished, name)
     _, validation = split_validation(sample)
     of_split = {
-        split_name: stored_logits(
+        split_name: stored_outputs(
             loaded.weights, split.images, loaded.record.recipe.image_px, torch.device("cpu")
-        )
+        ).logits
         for split_name, split in (("validation", validation), ("test", sample.test))
     }
     fitted = fit_temperature(of_split["validation"], validation.labels)
@@ -194,6 +195,28 @@ def test_evaluate_agrees_and_notices_a_change(
     assert "DIFFERS" in changed.stdout
 
 
+@pytest.mark.parametrize("name", ["sgd_frozen", "adam_full"])
+def test_a_run_leaves_its_detector(finished: Path, name: str) -> None:
+    record = checkpoint.load_record(finished, name)
+    facts = record.familiarity
+    assert facts is not None
+    assert checkpoint.load_familiarity(finished, record) is not None
+    assert facts.validation_false_alarms == pytest.approx(1 - ACCEPTED, abs=0.01)
+    assert facts.test_false_alarms < 0.15
+    assert facts.photographs == ()
+
+
+def test_predict_says_what_looks_like_none_of_the_ten(
+    finished: Path, run_here: Run, tmp_path: Path
+) -> None:
+    noise = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8)
+    Image.fromarray(noise.numpy()).save(tmp_path / "noise.png")
+    run = run_here("predict", tmp_path / "noise.png", "--checkpoints", finished)
+    assert "none of the ten: so do, by mistake," in run.stdout
+    run = run_here("predict", tmp_path / "noise.png", "--checkpoints", finished, "--json")
+    assert json.loads(run.stdout)[str(tmp_path / "noise.png")]["familiar"] is False
+
+
 def test_predict_prints_a_table_and_json(finished: Path, run_here: Run, tmp_path: Path) -> None:
     picture = ROOT / "trainer" / "sample" / "example.png"
     table = run_here("predict", picture, "--checkpoints", finished, "--top", "2")
@@ -201,6 +224,10 @@ def test_predict_prints_a_table_and_json(finished: Path, run_here: Run, tmp_path
     assert "sgd_full is left out" in table.stderr
     assert table.stdout.count("%") == 6
     answers = json.loads(run_here("predict", picture, "--checkpoints", finished, "--json").stdout)
+    decider = checkpoint.load_record(finished, "sgd_frozen").familiarity
+    assert decider is not None
+    familiar = answers[str(picture)].pop("familiar")
+    assert familiar is ("none of the ten" not in table.stdout)
     for probabilities in answers[str(picture)].values():
         assert len(probabilities) == 10
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)

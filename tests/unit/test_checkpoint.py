@@ -10,11 +10,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.records import build_record
+from tests.records import build_facts, build_record
 from trainer import checkpoint
 from trainer.errors import CheckpointError, TrainingError
+from trainer.familiarity import Familiarity, fit_familiarity
 from trainer.files import hash_file
 from trainer.model import build_model
+from trainer.record import RECORD_FORMAT
 
 NAME = "sgd_full"
 
@@ -68,6 +70,54 @@ def test_checkpoint_comes_back_as_saved(saved: Path) -> None:
         f"{NAME}.predictions.safetensors",
         f"{NAME}.safetensors",
     ]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Familiarity:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(700, 512, generator=generator)
+    return fit_familiarity(features, torch.randn(10, 512, generator=generator), torch.zeros(10))
+
+
+def test_a_detector_is_added_and_nothing_else_changes(saved: Path, detector: Familiarity) -> None:
+    parts = (f"{NAME}.safetensors", f"{NAME}.predictions.safetensors")
+    before = [(saved / part).read_bytes() for part in parts]
+    old = checkpoint.load_record(saved, NAME)
+    assert checkpoint.load_familiarity(saved, old) is None
+    facts = build_facts((64, 0.07, 0.66))
+    checkpoint.save_familiarity(saved, old.model_copy(update={"familiarity": facts}), detector)
+    new = checkpoint.load_checkpoint(saved, NAME).record
+    assert [(saved / part).read_bytes() for part in parts] == before
+    assert new == old.model_copy(
+        update={"familiarity": facts, "familiarity_sha256": new.familiarity_sha256}
+    )
+    found = checkpoint.load_familiarity(saved, new)
+    assert found is not None
+    assert torch.equal(found.directions, detector.directions)
+
+    path = saved / f"{NAME}.familiarity.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError, match=r"familiarity.safetensors is damaged"):
+        checkpoint.load_familiarity(saved, new)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"familiarity.safetensors cannot be read"):
+        checkpoint.load_familiarity(saved, new)
+
+
+def test_no_detector_outlives_its_model(saved: Path, detector: Familiarity) -> None:
+    record = build_record(NAME, familiarity=build_facts())
+    checkpoint.save_familiarity(saved, record, detector)
+    assert len(list(saved.iterdir())) == 4
+    save(saved, fresh(0))
+    assert len(list(saved.iterdir())) == 3
+
+
+def test_the_record_is_written_last(tmp_path: Path) -> None:
+    """A file that cannot be put in its place: what lies there is a folder with something in it."""
+    (tmp_path / f"{NAME}.safetensors" / "in the way").mkdir(parents=True)
+    with pytest.raises(OSError, match=NAME):
+        save(tmp_path, fresh(0))
+    assert not (tmp_path / f"{NAME}.json").exists()
 
 
 def test_what_a_short_runs_start_said_is_kept(tmp_path: Path) -> None:
@@ -128,7 +178,7 @@ def test_wrong_tensors_with_a_right_hash_are_refused(
 
 def test_record_of_another_format_is_refused(saved: Path) -> None:
     (saved / f"{NAME}.json").write_text('{"format": 99}')
-    with pytest.raises(CheckpointError, match="format 1"):
+    with pytest.raises(CheckpointError, match=f"format {RECORD_FORMAT}"):
         checkpoint.load_checkpoint(saved, NAME)
 
 

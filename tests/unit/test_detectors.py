@@ -1,7 +1,9 @@
+import math
+
 import pytest
 import torch
 
-from bench.detectors import build_bank, fit_gaussians, mahalanobis, measure_strangeness
+from bench.detectors import build_bank, measure_energy, measure_strangeness
 from trainer.familiarity import measure_auroc
 
 
@@ -57,13 +59,7 @@ def test_distance_is_to_the_neighbour_asked_for() -> None:
     assert second.item() == pytest.approx((2 + 2 / 9) ** 0.5, abs=0.01)
 
 
-def test_gaussians_measure_in_standard_deviations(generator: torch.Generator) -> None:
-    spread = torch.linspace(0.5, 3.0, 8)
-    labels = torch.arange(10).repeat_interleave(2000)
-    centres = 10 * torch.randn(10, 8, generator=generator)
-    features = centres[labels] + spread * torch.randn(20_000, 8, generator=generator)
-    gaussians = fit_gaussians(features, labels)
-    two_sigma = centres[3] + 2 * torch.eye(8) * spread
-    assert mahalanobis(gaussians, two_sigma).tolist() == pytest.approx([4.0] * 8, rel=0.1)
-    relative = mahalanobis(gaussians, two_sigma, relative=True)
-    assert (relative < mahalanobis(gaussians, two_sigma)).all()
+def test_energy_is_low_where_evidence_is_high() -> None:
+    none, much = measure_energy(torch.stack([torch.zeros(10), 9 * torch.eye(10)[3]]))
+    assert none.item() == pytest.approx(-math.log(10))
+    assert much < none

@@ -12,10 +12,11 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo.gallery import Gallery
-from demo.jobs.backend import EVENTS
+from demo.jobs.backend import EVENTS, read_gpu_s
 from demo.jobs.jobs import EARLIER, Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import create_token
+from demo.jobs.zero import USUAL_S
 from demo.models import Models
 from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.finetune import NOT_ON_FORM, FinetuneTab
@@ -56,7 +57,7 @@ class Page:
         self.values = {control: first[name] for name, control in tab.form.controls.items()}
         self.values |= {
             self.owner: create_token(), tab.shown: "", tab.order: "-accuracy", tab.sent: {},
-            view.asked: "", panel.ids: [], panel.files: None, panel.label: None,
+            view.asked: "", panel.ids: [], panel.files: None, panel.label: None, tab.gpu: False,
         }  # fmt: skip
 
     def show(self, answer: Shown) -> Shown:
@@ -193,6 +194,28 @@ def test_each_start_fills_the_form_with_its_own_settings(page: Page) -> None:
         for changes in fill.values():
             JobSettings().changed(**{**changes, "steps": None})
             assert changes.keys() <= page.tab.form.controls.keys() | set(NOT_ON_FORM)
+
+
+def test_a_gpu_is_asked_for_where_there_are_any_and_the_box_is_ticked(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newest() -> float | None:
+        return read_gpu_s(page.jobs.folder(page.jobs.of_owner(page.token)[0]))
+
+    tab = page.tab
+    assert tab.gpu.visible is False
+    page.values[tab.gpu] = True
+    page.start(images=100)
+    assert newest() is None
+    monkeypatch.setattr(page.jobs.backend, "offers_gpu", True)
+    assert "Asks for a GPU for 1 min" in tab.on_form(page.values)[tab.estimate]
+    page.start()
+    assert newest() == USUAL_S
+    page.values[tab.gpu] = False
+    page.show(tab.on_again(page.values))
+    assert newest() == USUAL_S  # as the job that is run again
+    page.start()
+    assert newest() is None
 
 
 def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(page: Page) -> None:

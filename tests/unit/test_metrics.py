@@ -50,21 +50,6 @@ def test_calibration_error_of_known_confidences() -> None:
     assert metrics.calibration_error(sure[:6], labels[:6]) == pytest.approx(0.0)
 
 
-def test_energy_is_low_where_evidence_is_high() -> None:
-    none, much = torch.zeros(1, 10), torch.zeros(1, 10)
-    much[0, 3] = 12.0
-    assert metrics.energy(none).item() == pytest.approx(-math.log(10))
-    assert metrics.energy(much).item() < metrics.energy(none).item()
-
-
-def test_energy_threshold_accepts_the_stated_share(generator: torch.Generator) -> None:
-    logits = torch.randn(2000, 10, generator=generator)
-    threshold = metrics.energy_threshold(logits)
-    assert (metrics.energy(logits) <= threshold).double().mean().item() == pytest.approx(
-        0.95, abs=1e-3
-    )
-
-
 def test_most_confused_lists_largest_errors_first() -> None:
     confusion = torch.diag(torch.full((10,), 99))
     confusion[3, 5], confusion[5, 3] = 7, 4

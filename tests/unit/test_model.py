@@ -77,10 +77,10 @@ def test_frozen_model_keeps_its_statistics(backbone: Backbone, sample: Dataset) 
 
 def test_full_model_trains_everything(backbone: Backbone) -> None:
     model = build_pretrained(backbone, 0)
-    prepare_for_training(model, FULL)
+    prepare_for_training(model, FULL.changed(batch_norm_momentum=0.2))
     assert all(p.requires_grad for p in model.parameters())
     assert model.bn1.training
-    assert model.bn1.momentum == FULL.batch_norm_momentum
+    assert model.bn1.momentum == 0.2
 
 
 def test_no_batch_norm_momentum_keeps_the_statistics_and_uses_them(backbone: Backbone) -> None:

@@ -120,7 +120,7 @@ def test_no_p_is_zero_and_no_difference_has_words(records: Records) -> None:
 
 
 def test_what_differs_within_a_pair_is_read_from_the_records(records: Records) -> None:
-    recipe = PRESETS["default"]["adam_full"].changed(batch_size=64, schedule="cosine")
+    recipe = PRESETS["default"]["adam_full"].changed(batch_size=48, schedule="cosine")
     records["adam_full"] = build_record("adam_full", recipe=recipe)
     text = concluded(records)
     assert "They differ in batch size and schedule too." in text
@@ -132,7 +132,7 @@ def test_what_differs_within_a_pair_is_read_from_the_records(records: Records) -
 
 
 def test_pairs_that_train_other_layers_are_not_said_to_train_the_same(records: Records) -> None:
-    recipe = PRESETS["default"]["adam_full"].changed(trained="last_block", batch_size=64)
+    recipe = PRESETS["default"]["adam_full"].changed(trained="last_block", batch_size=48)
     records["adam_full"] = build_record("adam_full", [0.79], recipe=recipe)
     text = concluded(records)
     assert "With all layers trained" not in text

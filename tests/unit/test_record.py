@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from tests.conftest import CHECKPOINTS
-from tests.records import build_origin, build_record
+from tests.records import build_facts, build_origin, build_record
 from trainer.checkpoint import list_names, load_record
 from trainer.errors import CheckpointError
 from trainer.recipe import RECIPE_NAMES
-from trainer.record import Record
+from trainer.record import READABLE_FORMATS, RECORD_FORMAT, Record
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_records_of_earlier_versions_are_read(name: str) -> None:
-    """They lack settings and fields that came later; nothing that they hold is lost."""
+    """They lack settings and fields that came later; nothing that they hold is lost but what has
+    no reader any more."""
     record = load_record(CHECKPOINTS, name)
     stored = json.loads((CHECKPOINTS / f"{name}.json").read_text())
     assert (record.recipe.name, record.recipe.crops) == (name, False)
@@ -24,6 +25,9 @@ def test_records_of_earlier_versions_are_read(name: str) -> None:
     assert "temperature" in stored or record.temperature == 1
     assert len(record.history) == record.recipe.epochs
     assert record.seconds == sum(epoch["seconds"] for epoch in stored["history"])
+
+    stored.pop("energy_threshold", None)
+    assert stored.pop("format") in READABLE_FORMATS
 
     def assert_kept(old: Any, new: Any) -> None:
         if isinstance(old, dict):
@@ -40,13 +44,31 @@ def test_records_of_earlier_versions_are_read(name: str) -> None:
     [
         build_record(),
         build_record("adam_frozen", features_s=41.5),
+        build_record(familiarity=build_facts((64, 0.07, 0.66)), familiarity_sha256="23" * 32),
         build_record(origin=build_origin(emphasised=("cat", "dog"), steps=7, evaluated=100)),
     ],
-    ids=["plain", "features", "short run"],
+    ids=["plain", "features", "detector", "short run"],
 )
 def test_record_comes_back_as_written(record: Record) -> None:
     assert Record.from_json(record.as_json(), "x.json") == record
     assert "null" not in record.as_json()
+
+
+def test_a_record_of_the_first_format_is_written_in_the_newest() -> None:
+    values = json.loads(build_record().as_json()) | {"format": 1, "energy_threshold": -3.0}
+    record = Record.from_json(json.dumps(values), "x.json")
+    assert record.familiarity is None
+    again = json.loads(record.as_json())
+    assert again["format"] == RECORD_FORMAT
+    assert "energy_threshold" not in again
+
+
+@pytest.mark.parametrize(("side_px", "found"), [(None, 64), (500, 64), (50, 64), (32, 32), (1, 32)])
+def test_figures_are_those_of_the_nearest_square(side_px: int | None, found: int) -> None:
+    one = build_facts((32, 0.11, 0.63), (64, 0.07, 0.66)).on_photographs(side_px)
+    assert one is not None
+    assert one.side_px == found
+    assert build_facts().on_photographs(side_px) is None
 
 
 def test_what_a_newer_version_adds_is_passed_over() -> None:

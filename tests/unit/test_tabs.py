@@ -21,20 +21,22 @@ from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, create_id
-from demo.models import Models
+from demo.models import Classification, Models
 from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.accuracy.images import A_PAGE
-from demo.tabs.compare import CompareTab
+from demo.tabs.compare import CompareTab, list_notes
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
 from demo.words.common import LABELS, PLAIN, inline_label
 from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
+from tests.records import build_facts
 from trainer.calibration import measure_confidence
 from trainer.recipe import CLASSES, PLAIN_BACKBONE, JobSettings
+from trainer.record import FamiliarityFacts
 from trainer.wording import percent
 
 OWNER = "the owner's token"
@@ -118,6 +120,32 @@ def test_picture_gives_four_cards(compare: CompareTab, cat: dict[str, Any]) -> N
     assert "it is a cat" in shown[compare.result]
     assert "data:image/png" in shown[compare.seen]
     assert "Choose a picture" in compare.on_picture(None, "centre", None, REQUEST)[compare.result]
+
+
+@pytest.mark.parametrize(
+    ("familiar", "truth", "facts", "said"),
+    [
+        (
+            False,
+            None,
+            build_facts((64, 0.075, 0.659)),
+            ["looks like none", "66 in 100", "8 in 100"],
+        ),
+        (False, None, build_facts(), ["looks like none", "4 in 100 of the test images"]),
+        (False, 3, build_facts((64, 0.075, 0.659)), ["it is a cat", "by mistake"]),
+        (True, None, build_facts((64, 0.075, 0.659)), []),
+        (True, 3, build_facts(), ["it is a cat"]),
+        (None, None, None, []),
+    ],
+)
+def test_what_looks_like_none_of_the_ten_is_said_once_with_its_odds(
+    familiar: bool | None, truth: int | None, facts: FamiliarityFacts | None, said: list[str]
+) -> None:
+    answer = Classification(agreement="", familiar=familiar, models={}, left_out={})
+    text = " ".join(list_notes(answer, truth, facts, 64))
+    assert all(part in text for part in said)
+    assert text.count("none of the ten") == (familiar is False)
+    assert ("66 in 100" in text) == (truth is None and "66 in 100" in said)
 
 
 def test_what_is_no_picture_is_told_where_the_cards_were(

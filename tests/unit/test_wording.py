@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from tests.records import build_facts
 from tests.unit.test_events import EVERY, FAILED, STARTED
 from trainer import wording
 from trainer.calibration import Confidence, Reliability
@@ -25,6 +26,47 @@ from trainer.metrics import Overlap
 )
 def test_percent_never_rounds_something_to_nothing(fraction: float, digits: int, text: str) -> None:
     assert wording.percent(fraction, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "fewer than 1 in 100"),
+        (0.004, "fewer than 1 in 100"),
+        (0.006, "1 in 100"),
+        (0.66, "66 in 100"),
+        (0.994, "99 in 100"),
+        (0.996, "more than 99 in 100"),
+        (1.0, "more than 99 in 100"),
+    ],
+)
+def test_shares_as_counts(share: float, text: str) -> None:
+    assert wording.in_hundred(share) == text
+
+
+def test_a_foreign_picture_is_said_with_its_odds() -> None:
+    facts = build_facts((32, 0.113, 0.637), (64, 0.075, 0.659))
+    assert wording.describe_foreign(facts, 64) == (
+        "This looks like none of the ten: of photographs of other things 66 in 100 are noticed "
+        "like this, and of photographs of the ten 8 in 100, by mistake."
+    )
+    # A coarser square has odds of its own.
+    assert "64 in 100" in wording.describe_foreign(facts, 32)
+    assert "11 in 100, by mistake" in wording.describe_foreign(facts, 32)
+
+
+def test_without_photographs_only_the_mistakes_are_known() -> None:
+    text = wording.describe_foreign(build_facts(test_false_alarms=0.044), 64)
+    assert text == (
+        "This looks like none of the ten: so do, by mistake, 4 in 100 of the test images, which "
+        "all are of the ten."
+    )
+    assert "photograph" not in text
+
+
+def test_a_picture_known_to_be_of_the_ten_is_called_a_mistake() -> None:
+    text = wording.describe_foreign(build_facts((64, 0.075, 0.659)), 64, known=True)
+    assert text == "It looks like none of the ten, by mistake: so do 4 in 100 of the test images."
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,27 @@ Only = Annotated[
 ]
 
 
+def _read_images(given: list[str]) -> tuple[Path, ...]:
+    if not given:
+        raise ValueError("name a picture")
+    return tuple(map(Path, given))
+
+
+_IMAGES = PrimitiveConstructorSpec[tuple[Path, ...]](
+    nargs="*",
+    metavar="IMAGE [IMAGE ...]",
+    instance_from_str=_read_images,
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: list(map(str, value)),
+)
+Images = Annotated[
+    tuple[Path, ...],
+    _IMAGES,
+    tyro.conf.Positional,
+    tyro.conf.arg(help="Pictures.", help_behavior_hint=""),
+]
+
+
 class Given(dict[str, Any]):
     """Settings given on the command line, by name; what is not given is not in it.
 

@@ -8,26 +8,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from trainer.commands.flags import Checkpoints, File, Only, Source, Switch
+from trainer.commands.flags import Checkpoints, File, Images, Only, Source, Switch
 from trainer.errors import PictureError
-from trainer.recipe import CLASSES
 from trainer.wording import count
-
-
-def _read_images(given: list[str]) -> tuple[Path, ...]:
-    if not given:
-        raise ValueError("name a picture")
-    return tuple(map(Path, given))
-
-
-_IMAGES = PrimitiveConstructorSpec[tuple[Path, ...]](
-    nargs="*",
-    metavar="IMAGE [IMAGE ...]",
-    instance_from_str=_read_images,
-    is_instance=lambda value: isinstance(value, tuple),
-    str_from_instance=lambda value: list(map(str, value)),
-)
-
 
 _FOLDERS = PrimitiveConstructorSpec[tuple[Path, ...]](
     nargs="*",
@@ -47,7 +30,7 @@ def evaluate(
     """
     from trainer import metrics
     from trainer.checkpoint import list_names, load_checkpoint
-    from trainer.figures import stored_logits
+    from trainer.figures import stored_outputs
 
     names = only or list_names(checkpoints)
     device, data = source.find_device(), source.load()
@@ -56,8 +39,8 @@ def evaluate(
         loaded = load_checkpoint(checkpoints, name)
         recorded = loaded.record.test
         image_px = loaded.record.recipe.image_px
-        logits = stored_logits(loaded.weights, data.test.images, image_px, device)
-        figures = metrics.measure(logits, data.test.labels)
+        outputs = stored_outputs(loaded.weights, data.test.images, image_px, device)
+        figures = metrics.measure(outputs.logits, data.test.labels)
         print(
             f"{name}: test accuracy {figures.accuracy:.2%}, loss {figures.loss:.4f} "
             f"on {len(data.test):,} images",
@@ -76,12 +59,7 @@ def evaluate(
 
 
 def predict(
-    images: Annotated[
-        tuple[Path, ...],
-        _IMAGES,
-        tyro.conf.Positional,
-        tyro.conf.arg(help="Pictures.", help_behavior_hint=""),
-    ],
+    images: Images,
     checkpoints: Checkpoints = Path("checkpoints"),
     crop: Literal["centre", "fit"] = "centre",
     top: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
@@ -96,35 +74,38 @@ def predict(
     Args:
         crop: The largest centred square, or the whole picture on white.
         top: Classes shown.
-        as_json: All ten probabilities as JSON.
+        as_json: All ten probabilities as JSON, and whether the picture looks familiar.
     """
-    import torch
-
-    from trainer.decoding import shared_decoder
-    from trainer.predict import Quartet
+    from trainer.predict import Quartet, read_picture
+    from trainer.wording import describe_foreign
 
     quartet = Quartet(checkpoints)
     for name, fault in quartet.faults.items():
         print(f"{name} is left out: {fault}", file=sys.stderr)
     results: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    decider = quartet.decider and quartet.records[quartet.decider].familiarity
     status = 0
     for path in images:
         try:
-            pixels = shared_decoder().decode(path.read_bytes(), crop)
+            pixels = read_picture(path, crop)
         except (PictureError, OSError) as error:
             print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             status = 1
             continue
-        results[str(path)] = {
-            name: dict(zip(CLASSES, shares[0].tolist(), strict=True))
-            for name, shares in quartet.classify(
-                torch.from_numpy(pixels)[None]
-            ).probabilities.items()
-        }
+        answers = quartet.classify(pixels)
+        results[str(path)] = answers.of_picture(0)
+        if decider and answers.familiar is not None and not answers.familiar[0]:
+            notes[str(path)] = describe_foreign(decider, pixels.shape[-1])
     if as_json:
+        if decider:
+            results = {
+                picture: models | {"familiar": picture not in notes}
+                for picture, models in results.items()
+            }
         print(json.dumps(results, indent=1))
     else:
-        _print_answers(results, top)
+        _print_answers(results, notes, top)
     return status
 
 
@@ -187,10 +168,14 @@ def report(
     return 0
 
 
-def _print_answers(results: dict[str, dict[str, dict[str, float]]], top: int) -> None:
+def _print_answers(
+    results: dict[str, dict[str, dict[str, float]]], notes: dict[str, str], top: int
+) -> None:
     for picture, models in results.items():
         print(picture)
         for name, probabilities in models.items():
             likeliest = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
             cells = "".join(f"{label:>12} {share:6.1%}" for label, share in likeliest)
             print(f"  {name:<12}{cells}")
+        if picture in notes:
+            print(f"  {notes[picture]}")

@@ -61,10 +61,10 @@ def train(
     """
     names = [name for name in TRAIN_ORDER if not only or name in only]
     recipes = [PRESETS[preset][name].changed(**settings) for name in names]
+    from trainer.device import is_bf16_fast
     from trainer.distributed import joined_world
     from trainer.engine import Placement, Trainer
     from trainer.model import load_backbone
-    from trainer.resources import is_bf16_fast
 
     if not resume:
         _refuse_to_overwrite(out, names)

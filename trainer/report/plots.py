@@ -1,7 +1,7 @@
 """The report's figures, as SVG bytes that are equal whenever the data are."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -20,13 +20,19 @@ from trainer.record import Records
 from trainer.seeds import Runs, find_levels
 from trainer.wording import AS_SHOWN, AS_TRAINED, percent
 
+Form = Literal["svg", "png"]
+PNG_DPI = 150
+_UNREPEATABLE = {"svg": "Date", "png": "Software"}
+"""Metadata that would differ from day to day, or from version to version."""
 _STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 
 SAID, WAS_RIGHT = "confidence, %", "right, %"
 _HUNDRED = range(0, 101, 20)
 
 
-def plot_curves(records: Records, key: str, label: str, in_percent: bool = False) -> bytes:
+def plot_curves(
+    records: Records, key: str, label: str, in_percent: bool = False, form: Form = "svg"
+) -> bytes:
     """One curve a recipe of an `Epoch`'s figure `key` against epochs."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
@@ -43,10 +49,10 @@ def plot_curves(records: Records, key: str, label: str, in_percent: bool = False
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
-        return _svg(figure)
+        return _save(figure, form)
 
 
-def plot_confusions(records: Records) -> bytes:
+def plot_confusions(records: Records, form: Form = "svg") -> bytes:
     """The confusion matrices side by side, in percent of the true class."""
     with matplotlib.rc_context(_STYLE):
         columns = min(2, len(records))
@@ -67,7 +73,7 @@ def plot_confusions(records: Records) -> bytes:
             axes.set_title(f"{name}: {percent(record.test.accuracy, 2)}")
             axes.set_xlabel("predicted")
             axes.set_ylabel("true")
-        return _svg(figure)
+        return _save(figure, form)
 
 
 def plot_reliability(measured: dict[str, Confidence]) -> bytes:
@@ -84,7 +90,7 @@ def plot_reliability(measured: dict[str, Confidence]) -> bytes:
         figure.legend(
             handles=axes.get_lines()[1:], loc="outside upper center", ncols=2, frameon=False
         )
-        return _svg(figure)
+        return _save(figure)
 
 
 def draw_reliability(axes: Axes, confidence: Confidence, colour: str, ink: str) -> None:
@@ -139,7 +145,7 @@ def plot_predictions(
                         -0.25, -0.12 - 0.22 * line, name, ha="right", va="top",
                         fontsize=7.5, transform=axes.transAxes,
                     )  # fmt: skip
-        return _svg(figure)
+        return _save(figure)
 
 
 def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
@@ -165,7 +171,7 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
             axes.grid(alpha=0.3)
         axes.set_xlabel("minutes since the run's first sample")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
-        return _svg(figure)
+        return _save(figure)
 
 
 def plot_seeds(runs: Runs, records: Records) -> bytes:
@@ -196,11 +202,11 @@ def plot_seeds(runs: Runs, records: Records) -> bytes:
             axes.grid(axis="x", alpha=0.3)
             axes.margins(x=0.08)
         strips[-1].set_xlabel("test accuracy, %")
-        return _svg(figure)
+        return _save(figure)
 
 
-def _svg(figure: Figure) -> bytes:
+def _save(figure: Figure, form: Form = "svg") -> bytes:
     figure.patch.set_facecolor("white")
     content = io.BytesIO()
-    figure.savefig(content, format="svg", metadata={"Date": None})
+    figure.savefig(content, format=form, dpi=PNG_DPI, metadata={_UNREPEATABLE[form]: None})
     return content.getvalue()

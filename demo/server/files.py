@@ -9,31 +9,29 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.exports import NoSuchFile
+from demo.exports import Exports, NoSuchFile
+from demo.server.routes import CARD as PICTURE
+from demo.server.routes import EXPORTS
 from demo.words import common as words
 
-EXPORTS = "/gradio_api/export/"
-"""Under Gradio's own prefix: what stands before the app hands that on to it."""
-PICTURE = "/gradio_api/card.png"
 _CARD = re.compile(rb'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*/>')
 
 
 class ExportFiles:
-    """ASGI middleware: the files of `demo.exports`, which the app's blocks hold."""
+    """ASGI middleware: the files of `demo.exports`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, exports: Exports) -> None:
+        self.app, self._exports = app, exports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if scope["type"] != "http" or not path.startswith(EXPORTS):
             await self.app(scope, receive, send)
             return
-        exports = scope["app"].get_blocks().exports
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         name = path.removeprefix(EXPORTS)
         try:
-            file = await run_in_threadpool(exports.make, name, query)
+            file = await run_in_threadpool(self._exports.make, name, query)
         except NoSuchFile:
             await PlainTextResponse(words.NO_SUCH_EXPORT, 404)(scope, receive, send)
             return

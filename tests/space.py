@@ -1,0 +1,195 @@
+"""Rehearses the Space: `python -m tests.space --python runs/space/venv/bin/python` (`make space`).
+
+As the platform does: what `publish --space` would push, read-only, as user 1000 where this is run
+by root and that user may run the interpreter, with a Space's variables, inside a page of another
+origin. A browser gives it a picture, reads every tab, and starts a job. What cannot be had as the
+platform has it is said.
+"""
+
+import argparse
+import contextlib
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import FrameLocator, expect, sync_playwright
+
+from demo.words.common import ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB
+from tests.app import ROOT, running_app
+from trainer.files import hash_file
+from trainer.publication.space import write_space
+
+SPACE = "someone/quartet"
+USER = 1000
+SSR_NODE = 24
+"""Gradio renders on the server from this version of Node on."""
+PATIENCE_MS = 300_000
+SANDBOX = (
+    "allow-downloads allow-forms allow-modals allow-pointer-lock allow-popups "
+    "allow-popups-to-escape-sandbox allow-same-origin allow-scripts"
+)
+"""What the Hub's page lets a Space do."""
+PICTURE = ROOT / "demo" / "examples" / "dog-photo.jpg"
+
+
+def main() -> None:
+    """Rehearses, and tells what was as there and what was not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), metavar="FILE")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="quartet-space-") as temporary:
+        # Others may go through it, for the app runs as another user.
+        Path(temporary).chmod(0o755)
+        app, home = Path(temporary) / "app", Path(temporary) / "home"
+        write_space(app, SPACE)
+        home.mkdir()
+        user = find_user(options.python)
+        if user is not None:
+            os.chown(home, user, user)
+        before = seal(app)
+        variables = list_variables(app, home)
+        with (
+            running_app(
+                folder=app, python=options.python, variables=variables, user=user
+            ) as running,
+            framing(running.url.replace("0.0.0.0", "127.0.0.1")) as page,
+        ):
+            visit(page)
+        changed = {path for path, digest in before.items() if hash_file(path) != digest}
+        changed |= set(list_files(app)) - before.keys()
+        assert not changed, f"the app wrote to its own folder: {changed}"
+    print("The Space answers, trains and leaves its folder as it was.")
+
+
+def find_user(python: Path) -> int | None:
+    """The platform's user, or None for one's own where that cannot be."""
+    if os.getuid() != 0:
+        say(f"runs as user {os.getuid()}, not {USER}")
+        return None
+    # Its own interpreter may lie in root's home.
+    command = [str(python), "-c", "import os, sys; sys.exit(os.access('/', os.W_OK))"]
+    try:
+        tried = subprocess.run(
+            command, user=USER, group=USER, extra_groups=[], capture_output=True, check=False
+        ).returncode
+    except PermissionError:
+        tried = 1
+    if tried:
+        say(f"runs as root, for user {USER} may not run {python}; so nothing is read-only to it")
+        return None
+    return USER
+
+
+def list_variables(app: Path, home: Path) -> dict[str, str]:
+    """What a Space finds in its environment, and a home of its own."""
+    owner, name = SPACE.split("/")
+    variables = {
+        "SYSTEM": "spaces",
+        "SPACE_ID": SPACE,
+        "SPACE_AUTHOR_NAME": owner,
+        "SPACE_REPO_NAME": name,
+        "SPACE_TITLE": "Quartet",
+        "SPACE_HOST": f"{owner}-{name}.hf.space",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_NUM_PORTS": "1",
+        "HOME": str(home),
+        "HF_HOME": str(home / ".cache" / "huggingface"),
+        "QUARTET_HOME": str(home / "data"),
+        "QUARTET_CACHE": str(home / "cache"),
+        "GRADIO_TEMP_DIR": str(home / "uploads"),
+        "PYTHONPATH": str(app),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    node = shutil.which("node")
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout \
+        if node else ""  # fmt: skip
+    if told and int(told.strip("v\n").split(".")[0]) >= SSR_NODE:
+        variables["GRADIO_SSR_MODE"] = "true"
+    else:
+        say(f"is not rendered on the server: that takes Node {SSR_NODE}, here is {told or 'none'}")
+    return variables
+
+
+def seal(folder: Path) -> dict[Path, str]:
+    """Takes the right to write from every file and folder, and tells each file's hash."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return {path: hash_file(path) for path in list_files(folder)}
+
+
+def list_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@contextlib.contextmanager
+def framing(url: str) -> Iterator[str]:
+    """A page of another origin around the app, as the Hub's is; its address."""
+    content = (
+        f'<!doctype html><iframe src="{url}" sandbox="{SANDBOX}" '
+        f'style="border:0;width:100%;height:95vh"></iframe>'
+    ).encode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def visit(url: str) -> None:
+    """What a visitor does there."""
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(url)
+        app = page.frame_locator("iframe")
+        cards = app.locator("#result").get_by_role("article")
+        expect(cards).to_have_count(4)
+        app.get_by_role("button", name="Clear").or_(app.get_by_label("Remove Image")).first.click()
+        expect(app.locator("#result")).to_contain_text("Choose a picture")
+        app.locator("#picture input[type=file]").set_input_files(PICTURE)
+        expect(cards).to_have_count(4)
+        open_tab(app, ACCURACY_TAB)
+        expect(app.locator("#alone figure").first).to_be_visible()
+        open_tab(app, FINETUNE_TAB)
+        app.get_by_label("Training images").fill("64")
+        app.locator("#start-job").click()
+        expect(app.locator("#job")).to_contain_text("Done")
+        open_tab(app, COMPARE_TAB)
+        assert not faults, faults
+        browser.close()
+
+
+def open_tab(app: FrameLocator, name: str) -> None:
+    app.get_by_role("tab", name=name).click()
+
+
+def say(sentence: str) -> None:
+    print(f"Unlike there, the app {sentence}.", flush=True)
+
+
+if __name__ == "__main__":
+    main()

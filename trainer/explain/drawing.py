@@ -1,0 +1,191 @@
+"""The explanations as figures for a file: SVG bytes, equal whenever the numbers are."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from trainer.explain.analysed import Analysis
+from trainer.explain.explanation import Explanation
+from trainer.explain.heat import enlarge
+from trainer.explain.paths import list_places
+from trainer.explain.perturbations import Curve, Kind
+from trainer.palette import COLOURS
+from trainer.recipe import CLASSES
+from trainer.record import Records
+
+_STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
+_HEAT_PX = 192
+_OPACITY = 0.65
+_OWN_COLOUR = "#009e73"
+"""Of a model that is none of the four: Okabe and Ito's green."""
+
+
+def draw_reasons(
+    picture: np.ndarray, explanations: Mapping[str, Explanation], training: np.ndarray
+) -> bytes:
+    """A row a model: the picture under its heat, all on one scale, and what it is most like.
+
+    Args:
+        picture: `(3, S, S)` uint8, the square the models were handed.
+        training: `(M, 3, 32, 32)` uint8, the bank's images.
+    """
+    hottest = max(float(each.heat.max()) for each in explanations.values()) or 1.0
+    with matplotlib.rc_context(_STYLE):
+        count = max(each.neighbours.rows.shape[1] for each in explanations.values())
+        figure = Figure(figsize=(1.2 * (count + 2), 1.7 * len(explanations)), layout="constrained")
+        rows = figure.subfigures(len(explanations), 1, squeeze=False)[:, 0]
+        for part, (name, explanation) in zip(rows, explanations.items(), strict=True):
+            part.suptitle(f"{name}: {explanation.sentence}", fontsize=7, wrap=True)
+            cells = part.subplots(1, count + 1)
+            _show_heat(cells[0], picture, explanation.heat, hottest)
+            neighbours = explanation.neighbours
+            for axes, row, label in zip(
+                cells[1:], neighbours.rows[0].tolist(), neighbours.labels[0].tolist(), strict=True
+            ):
+                axes.imshow(training[row].transpose(1, 2, 0), interpolation="nearest")
+                axes.set_title(CLASSES[label], fontsize=7)
+            for axes in cells:
+                axes.set_axis_off()
+        return _svg(figure)
+
+
+def draw_curves(curves: Mapping[Kind, Curve]) -> bytes:
+    """A panel a perturbation: each model's confidence in its answer along the slider; a cross where
+    it answers otherwise for the first time."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        for index, curve in enumerate(curves.values()):
+            axes = figure.add_subplot(2, -(-len(curves) // 2), index + 1)
+            amounts = list(curve.perturbation.amounts)
+            for name, confidence in curve.confidence.items():
+                shares = (100 * confidence).tolist()
+                label = name if index == 0 else None
+                axes.plot(amounts, shares, color=_colour(name), label=label)
+                broken = curve.breaks[name]
+                if broken is not None:
+                    height = shares[amounts.index(broken)]
+                    axes.plot([broken], [height], "x", color=_colour(name))
+            axes.set_xlabel(f"{curve.perturbation.label.lower()}, {curve.perturbation.unit}")
+            axes.set_ylabel("confidence, %")
+            axes.set_ylim(0, 105)
+            axes.grid(alpha=0.3)
+        figure.legend(loc="outside upper center", ncols=5, frameon=False)
+        return _svg(figure)
+
+
+def draw_changes(analysis: Analysis) -> bytes:
+    """How far every layer moved from the plain backbone, and how alike its features still are."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 3.8), layout="constrained")
+        moved, alike = figure.subplots(1, 2)
+        for name, model in analysis.facts.models.items():
+            style = {"color": _colour(name), "marker": "o", "markersize": 3, "label": name}
+            moved.plot(list(model.movement), [100 * d for d in model.movement.values()], **style)
+            style.pop("label")
+            alike.plot(list(model.similarity), list(model.similarity.values()), **style)
+        moved.set_ylabel("distance from the backbone, % of its norm")
+        moved.tick_params(axis="x", rotation=90, labelsize=6)
+        alike.set_ylabel("similarity of features (CKA)")
+        alike.set_ylim(top=1.02)
+        for axes in (moved, alike):
+            axes.grid(alpha=0.3)
+        figure.legend(loc="outside upper center", ncols=5, frameon=False)
+        return _svg(figure)
+
+
+def draw_map(
+    analysis: Analysis, labels: Tensor, marked: Mapping[str, Tensor] | None = None
+) -> bytes:
+    """The test images on each model's map, coloured by class.
+
+    Args:
+        labels: `(N,)` int64 of the test images.
+        marked: model to the point `(2,)` of a picture to mark.
+    """
+    colours = matplotlib.colormaps["tab10"](labels.numpy() / 10 + 0.05)
+    with matplotlib.rc_context(_STYLE):
+        names = list(analysis.points)
+        figure = Figure(figsize=(3 * len(names), 3.4), layout="constrained")
+        cells = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, name in zip(cells, names, strict=True):
+            axes.scatter(*analysis.points[name].numpy().T, s=6, c=colours, linewidths=0)
+            if marked is not None and name in marked:
+                axes.plot(*marked[name].reshape(2, 1).numpy(), "k*", markersize=12)
+            axes.set_title(name)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        for label, name in enumerate(CLASSES):
+            colour = matplotlib.colormaps["tab10"](label / 10 + 0.05)
+            cells[0].scatter([], [], s=16, color=colour, label=name)
+        figure.legend(loc="outside lower center", ncols=len(CLASSES), frameon=False, fontsize=7)
+        return _svg(figure)
+
+
+def draw_paths(analysis: Analysis) -> bytes:
+    """Accuracy on the sample's test images along every path."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        for path in analysis.facts.paths:
+            between = path.start in analysis.facts.models
+            shares = [100 * right / analysis.facts.test_count for right in path.right]
+            label = f"{path.start} to {path.end}"
+            line = "--" if between else "-"
+            axes.plot(list_places(len(shares)), shares, line, color=_colour(path.end), label=label)
+        axes.set_xlabel("share of the way")
+        axes.set_ylabel("test accuracy, %")
+        axes.grid(alpha=0.3)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=7)
+        return _svg(figure)
+
+
+def draw_step_sizes(records: Records) -> bytes | None:
+    """Size of a step beside that of the weights, a line a stage; None where no record has any."""
+    known = {
+        name: [epoch for epoch in record.history if epoch.step_sizes]
+        for name, record in records.items()
+    }
+    known = {name: epochs for name, epochs in known.items() if epochs}
+    if not known:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(3.2 * len(known), 3.4), layout="constrained")
+        cells = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
+        for axes, (name, epochs) in zip(cells, known.items(), strict=True):
+            for stage in epochs[0].step_sizes or {}:
+                sizes = [(epoch.step_sizes or {})[stage] for epoch in epochs]
+                axes.semilogy([epoch.epoch for epoch in epochs], sizes, label=stage)
+            axes.set_title(name)
+            axes.set_xlabel("epoch")
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False, fontsize=7)
+        cells[0].set_ylabel("a step / the weights")
+        return _svg(figure)
+
+
+def _show_heat(axes: Axes, picture: np.ndarray, heat: Tensor, hottest: float) -> None:
+    large = torch.from_numpy(picture)[None].float()
+    side = max(_HEAT_PX, picture.shape[-1])
+    pixels = torch.nn.functional.interpolate(large, size=side)[0].permute(1, 2, 0) / 255
+    axes.imshow(pixels.numpy())
+    axes.imshow(
+        enlarge(heat[None], side)[0].numpy(), cmap="magma", alpha=_OPACITY, vmin=0, vmax=hottest
+    )
+
+
+def _colour(name: str) -> str:
+    return COLOURS.get(name, _OWN_COLOUR)
+
+
+def _svg(figure: Figure) -> bytes:
+    figure.patch.set_facecolor("white")
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
