@@ -185,6 +185,10 @@ class Exports:
         """A figure of the report's."""
         from trainer.report import plots as report
 
+        if (name == "seeds" and not self._models.runs) or (
+            name == "reliability" and not self._measured
+        ):
+            raise NoSuchFile(name)
         with plots.DRAWING:
             if name == "confusion":
                 return report.plot_confusions(self._records)

@@ -129,7 +129,7 @@ def _to_markup(figure: "Figure") -> Markup:
 
 def stand_alone(svg: Markup) -> bytes:
     """Inline SVG as a file of its own, dark on white."""
-    coloured = svg.replace("currentColor", "#1f2937")
+    coloured = str(svg).replace("currentColor", "#1f2937")
     return coloured.replace("<svg ", '<svg style="background:#fff" ', 1).encode()
 
 

@@ -1,0 +1,59 @@
+"""Files to take along, without a server."""
+
+import contextlib
+import io
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+
+import pandas
+import pytest
+
+from demo.answers import RecordedAnswers
+from demo.exports import Exports, NoSuchFile
+from demo.jobs.jobs import Jobs
+from demo.models import Models
+from tests.conftest import CHECKPOINTS
+
+PAIR = {"first": "sgd_full", "second": "adam_frozen"}
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
+    models = Models(CHECKPOINTS)
+    home = tmp_path_factory.mktemp("home")
+    with contextlib.closing(Jobs(home, CHECKPOINTS)) as jobs:
+        yield Exports(models, RecordedAnswers(models), jobs)
+
+
+def test_difference_is_a_picture_of_its_own(exports: Exports) -> None:
+    file = exports.make("difference.svg", PAIR)
+    assert file.kind == "image/svg+xml"
+    assert ElementTree.fromstring(file.content).tag.endswith("svg")
+    assert b"currentColor" not in file.content
+
+
+def test_exported_numbers_are_those_of_the_records(exports: Exports) -> None:
+    cells = pandas.read_csv(io.BytesIO(exports.make("confusion.csv", {}).content))
+    answers = pandas.read_parquet(io.BytesIO(exports.make("answers.parquet", {}).content))
+    for name, record in exports._records.items():
+        mine = cells[cells["model"] == name]
+        right = mine[mine["true"] == mine["predicted"]]["images"].sum()
+        assert right / mine["images"].sum() == pytest.approx(record.test.accuracy)
+        assert (answers[name] == answers["true"]).mean() == pytest.approx(record.test.accuracy)
+    overlap = pandas.read_csv(io.BytesIO(exports.make("overlap.csv", PAIR).content), index_col=0)
+    assert overlap.to_numpy().sum() == len(answers)
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("nothing.csv", {}),
+        ("difference.csv", {}),
+        ("difference.svg", {"first": "sgd_full", "second": "../sgd_full"}),
+        ("job-classes.csv", {"job": "a.b"}),
+        ("job-curves.csv", {"job": ""}),
+    ],
+)
+def test_what_is_not_there_is_said(exports: Exports, name: str, query: dict[str, str]) -> None:
+    with pytest.raises(NoSuchFile):
+        exports.make(name, query)
