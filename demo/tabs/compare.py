@@ -134,7 +134,13 @@ class CompareTab:
         self.examples.click(self.on_example, None, shown, **QUIET)
         self.disagree.click(self.on_disagree, None, shown, **QUIET)
         self.picture.input(None, None, [self.link], js="() => ({})", **QUIET)
-        self._blocks.load(self.on_load, None, shown, **QUIET)
+        self._blocks.load(self.on_load, None, shown, **QUIET).then(
+            self.on_linked,
+            [self.link, self.picture, self.crop, self._owner],
+            [self.seen, self.result],
+            preprocess=False,
+            **QUIET,
+        )
         keep_link(COMPARE_TAB, self.link)
         api(self.classify, api_name="classify", concurrency_limit=LARGEST_BATCH)
 
@@ -185,7 +191,15 @@ class CompareTab:
         known = name != row and row.isdecimal() and len(row) < 6
         if known and self._gallery.find_image(int(row)) is not None:
             return self._show_row(int(row))
-        return {self.link: {}}
+        return {self.link: gr.skip()}
+
+    def on_linked(
+        self, link: Any, file: Any, crop: Crop, token: str | None, request: gr.Request
+    ) -> Shown:
+        """The answers to a link's picture: it can come before the page tells of changes."""
+        if not read_link(link):
+            return {self.seen: gr.skip()}
+        return self.on_picture(file, crop, token, request)
 
     def _show_row(self, row: int) -> Shown:
         """A test image that is at hand."""

@@ -141,7 +141,7 @@ class AccuracyTab:
         """A page is opened, perhaps by a link to this tab."""
         link = read_link(dict(request.query_params))
         if find_tab(link) != ACCURACY_TAB:
-            return {self.link: {}}
+            return {self.link: gr.skip()}
         view = self.first_view.from_link(link, self._names)
         return {
             **self._show(self._mend(view), values),
