@@ -12,7 +12,7 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend, ProcessGroup
 from demo.jobs.refusal import Refused
-from demo.jobs.store import QUEUED, create_token
+from demo.jobs.store import FAILED, QUEUED, create_token
 from demo.jobs.sweep import Ages
 from tests.conftest import CHECKPOINTS
 from trainer.recipe import JobSettings
@@ -86,7 +86,7 @@ def test_who_was_served_waits_for_who_comes_later(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path, CHECKPOINTS, Limits(), backend)
     with contextlib.closing(jobs):
         jobs.start(SETTINGS, create_token(), sender="a")
-        assert jobs.wait(lambda: len(backend.started) == 1, PATIENCE_S)
+        assert jobs.wait(lambda: jobs.count(FAILED) == 1, PATIENCE_S)
         with jobs._queue.changed:
             again = jobs.start(SETTINGS, create_token(), sender="a")
             new = jobs.start(SETTINGS, create_token(), sender="b")

@@ -107,7 +107,7 @@ def test_temperature_is_fitted_on_validation_and_what_is_stored_stays_as_trained
     }
     fitted = fit_temperature(of_split["validation"], validation.labels)
     assert loaded.record.temperature == pytest.approx(fitted, rel=1e-3)
-    assert fitted != pytest.approx(1, rel=1e-2)
+    assert fitted != pytest.approx(1, rel=2e-3)  # what a record without one would have
     recorded = checkpoint.load_predictions(finished, loaded.record).probabilities
     assert torch.allclose(recorded, of_split["test"].softmax(dim=1), atol=1e-4)
     error = calibration_error(recorded, sample.test.labels)
