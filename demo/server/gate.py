@@ -31,6 +31,9 @@ PICTURES = frozenset(
     f"image/{kind}".encode() for kind in ("png", "jpeg", "webp", "gif", "bmp", "x-ms-bmp")
 )
 """Files that are shown. SVG is none of them: it may hold scripts."""
+CLOSING = b'data: {"msg": "close_stream", "event_id": null}\n\n'
+SESSION_LOOK_S = 0.05
+"""Between two looks whether a session has calls."""
 LONG_JSON_BYTES = 64 * 1024
 """What is longer is measured in another thread."""
 _BOUNDARY = re.compile(rb'boundary="?([^";,\s]{1,200})', re.IGNORECASE)
@@ -232,9 +235,19 @@ class Visit:
     async def _stream(self, receive: Receive) -> None:
         results, query = self._front.results, self._scope["query_string"].decode("latin-1")
         session = re.search(r"(?:^|&)session_hash=([^&]*)", query)
-        if results is not None and not (session and results.has_session(session[1])):
-            raise Declined(404, words.READ_ALREADY, "read")
+        if results is not None:
+            if session is None:
+                raise Declined(404, words.READ_ALREADY, "read")
+            if not await _wait_for_session(results, session[1]):
+                await self._close_stream()
+                return
         await self._app(self._scope, receive, self._pass_on)
+
+    async def _close_stream(self) -> None:
+        """Tells a page that nothing is to come, as Gradio does: it opens another when it asks."""
+        headers = [(b"content-type", b"text/event-stream")]
+        await self._pass_on({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._pass_on({"type": "http.response.body", "body": CLOSING})
 
     async def _check_room(self) -> None:
         room = self._front.room
@@ -261,6 +274,21 @@ class Visit:
                 headers = fix_type(headers)
             message = {**message, "headers": headers}
         await self._send(message)
+
+
+async def _wait_for_session(results: Results, session: str) -> bool:
+    """True once a session has calls, False where it has none in time.
+
+    A page opens its stream when its first call is taken. That may have been answered over an
+    earlier stream by then, and the page's next call, of which we do not know yet, waits on this
+    one: were it declined, the page would never hear of anything again.
+    """
+    deadline = time.monotonic() + limits.SESSION_S
+    while not results.has_session(session):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(SESSION_LOOK_S)
+    return True
 
 
 def fix_type(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

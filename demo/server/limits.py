@@ -42,6 +42,8 @@ STALLED_S = 60
 """A client that takes nothing of its answer for so long is cut off, where the system can."""
 KEEP_ALIVE_S = 15
 """An idle connection stays open for so long."""
+SESSION_S = 20.0
+"""A page's stream waits so long for a call to tell of."""
 RESULT_S = 60.0
 """An answer that nobody fetches is forgotten after so long."""
 DRAIN_S = 10.0

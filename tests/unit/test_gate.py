@@ -338,3 +338,35 @@ def test_variables_are_read_and_wrong_ones_are_named() -> None:
     ):
         with pytest.raises(BadVariable, match=f"{name}: give a"):
             Settings.from_environment({name: value})
+
+
+class Sessions:
+    """Results of which a session has some from its third look on, or never."""
+
+    def __init__(self, ever: bool) -> None:
+        self._ever, self._looks = ever, 0
+
+    def is_awaited(self, event_id: str) -> bool:
+        return False
+
+    def has_session(self, session: str) -> bool:
+        self._looks += 1
+        return self._ever and self._looks > 2
+
+    def hold(self, event_id: str) -> None: ...
+
+    def drop(self, event_id: str) -> None: ...
+
+
+@pytest.mark.parametrize("ever", [True, False])
+def test_stream_that_is_opened_between_two_calls_is_not_declined(
+    front: Front, asked: tuple[Local, Echo], ever: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, echo = asked
+    monkeypatch.setattr(limits, "SESSION_S", 5.0 if ever else 0.1)
+    front.results = Sessions(ever)
+    answer = client.ask("GET", "/gradio_api/queue/data?session_hash=abc")
+    assert answer.status_code == 200
+    assert echo.asked == int(ever)
+    assert ("close_stream" in answer.text) is not ever
+    assert client.ask("GET", "/gradio_api/queue/data").status_code == 404
