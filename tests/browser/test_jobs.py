@@ -307,6 +307,7 @@ def test_taught_pictures_change_the_fifth_card(
     choose(page, "They show a", "frog")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(own).to_contain_text("3 pictures")
+    expect(page.get_by_text("200.png")).to_have_count(0)  # the field is empty again
     page.locator("input[type=file][multiple]").set_input_files(paths[:1])
     expect(page.get_by_text("200.png")).to_be_visible()
     page.get_by_role("button", name="Add", exact=True).click()
