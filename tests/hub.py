@@ -8,7 +8,6 @@ model's or a Space's, lie in memory.
 import base64
 import contextlib
 import datetime
-import hashlib
 import json
 import os
 import re
@@ -16,12 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.conftest import ROOT
-
-COMMIT = "0" * 40
+from tests.standin import COMMIT, StandIn, hash_content, serving
 
 
 class FakeHub:
@@ -133,7 +130,7 @@ class FakeJob:
                 return
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(StandIn):
     """The endpoints."""
 
     hub: FakeHub
@@ -146,16 +143,16 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(403)
         elif path == "/api/repos/create":
             self.hub.created.append(json.loads(content))
-            self._answer({"url": f"{self.hub.url}/{self.hub.repo}"})
+            self.answer({"url": f"{self.hub.url}/{self.hub.repo}"})
         elif path == "/api/validate-yaml":
-            self._answer({"errors": [], "warnings": []})
+            self.answer({"errors": [], "warnings": []})
         elif path.endswith(f"{self.hub.repo}.git/info/lfs/objects/batch"):
-            self._answer({"transfer": "basic", "objects": self._offer(json.loads(content))})
+            self.answer({"transfer": "basic", "objects": self._offer(json.loads(content))})
         elif path == "/api/jobs/someone":
-            self._answer(self.hub.run(json.loads(content)))
+            self.answer(self.hub.run(json.loads(content)))
         elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/cancel", path):
             self.hub.jobs[match[1]].cancel()
-            self._answer({})
+            self.answer({})
         elif re.fullmatch(f"/api{repo}/preupload/main", path):
             files = [
                 {
@@ -165,17 +162,17 @@ class Handler(BaseHTTPRequestHandler):
                 }
                 for file in json.loads(content)["files"]
             ]
-            self._answer({"files": files})
+            self.answer({"files": files})
         elif re.fullmatch(f"/api{repo}/commit/main", path):
             self.hub.commit([json.loads(line) for line in content.splitlines()])
             url = f"{self.hub.url}/{self.hub.repo}/commit/{COMMIT}"
-            self._answer({"commitUrl": url, "commitOid": COMMIT, "success": True})
+            self.answer({"commitUrl": url, "commitOid": COMMIT, "success": True})
         else:
             self.send_error(404)
 
     def do_PUT(self) -> None:
         self.hub.objects[self.path.rpartition("/")[2]] = self._read_body()
-        self._answer({})
+        self.answer({})
 
     def _offer(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
         """Where large files are to be put."""
@@ -187,26 +184,26 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
         if path == "/api/jobs/hardware":
-            self._answer([HARDWARE])
+            self.answer([HARDWARE])
         elif match := re.fullmatch(r"/api/jobs/someone/(\d+)", path):
-            self._answer(self.hub.jobs[match[1]].describe())
+            self.answer(self.hub.jobs[match[1]].describe())
         elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/logs", path):
             self._stream(self.hub.jobs[match[1]])
         elif path.startswith(f"/api/models/{self.hub.repo}/revision/"):
             siblings = [{"rfilename": name} for name in self.hub.files]
-            self._answer({"id": self.hub.repo, "sha": COMMIT, "siblings": siblings})
+            self.answer({"id": self.hub.repo, "sha": COMMIT, "siblings": siblings})
         elif path.startswith(f"/api/models/{self.hub.repo}/tree/"):
             entries = [
-                {"type": "file", "path": name, "size": len(content), "oid": _hash(content)}
+                {"type": "file", "path": name, "size": len(content), "oid": hash_content(content)}
                 for name, content in self.hub.files.items()
             ]
-            self._answer(entries)
+            self.answer(entries)
         elif match := re.fullmatch(rf"/{self.hub.repo}/resolve/[^/]+/(.+)", path):
-            self._send_file(self.hub.files.get(match[1]))
+            self.send_file(self.hub.files.get(match[1]))
         else:
             self.send_error(404)
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET
 
     def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -218,27 +215,6 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return content
 
-    def _answer(self, value: Any) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def _send_file(self, content: bytes | None) -> None:
-        if content is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{_hash(content)}"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
     def _stream(self, job: FakeJob) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -248,9 +224,6 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps({'data': line, 'timestamp': now})}\n\n".encode())
             self.wfile.flush()
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 HARDWARE = {
     "name": "t4-small", "prettyName": "T4", "cpu": "4 vCPU", "ram": "15 GB",
@@ -259,23 +232,15 @@ HARDWARE = {
 }  # fmt: skip
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
-
-
 @contextlib.contextmanager
 def running_hub(repo: str, environment: dict[str, str]) -> Iterator[FakeHub]:
     """The stand-in, until the end of the block."""
     hub = FakeHub(repo, environment)
     handler = type("BoundHandler", (Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield hub
-    finally:
-        for job in hub.jobs.values():
-            job.cancel()
-        server.shutdown()
-        server.server_close()
+    with serving(handler) as port:
+        hub.url = f"http://127.0.0.1:{port}"
+        try:
+            yield hub
+        finally:
+            for job in hub.jobs.values():
+                job.cancel()

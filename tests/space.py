@@ -8,13 +8,11 @@ platform has it is said.
 
 import argparse
 import contextlib
-import http.server
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from playwright.sync_api import FrameLocator, expect, sync_playwright
 
 from demo.words.common import ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB
 from tests.app import ROOT, running_app
+from tests.standin import StandIn, serving
 from trainer.files import hash_file
 from trainer.publication.space import write_space
 
@@ -135,23 +134,15 @@ def framing(url: str) -> Iterator[str]:
         f'style="border:0;width:100%;height:95vh"></iframe>'
     ).encode()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(StandIn):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://localhost:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as port:
+        yield f"http://localhost:{port}"
 
 
 def visit(url: str) -> None:

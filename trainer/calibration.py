@@ -40,6 +40,13 @@ class Reliability:
     """Share that is right, 0..1 float64; 0 in an empty bin."""
 
     @property
+    def groups(self) -> list[tuple[float, float]]:
+        """Confidence and share that is right of the bins that hold enough images to say much."""
+        enough = self.counts >= LEAST_IN_BIN
+        said, right = self.confidence[enough].tolist(), self.accuracy[enough].tolist()
+        return list(zip(said, right, strict=True))
+
+    @property
     def error(self) -> float:
         """Expected calibration error, 0..1: equation 3 there."""
         return self._mean((self.accuracy - self.confidence).abs())

@@ -143,16 +143,7 @@ def describe_times(shared_s: Mapping[str, float]) -> str:
 def describe_reliability(name: str, confidence: Confidence) -> str:
     """A reliability diagram for who cannot see it: its groups of like confidence."""
     reliability = confidence.shown
-    groups = [
-        f"{percent(said, 0)}: {percent(right, 0)}"
-        for said, right, images in zip(
-            reliability.confidence.tolist(),
-            reliability.accuracy.tolist(),
-            reliability.counts.tolist(),
-            strict=True,
-        )
-        if images >= LEAST_IN_BIN
-    ]
+    groups = [f"{percent(said, 0)}: {percent(right, 0)}" for said, right in reliability.groups]
     return (
         f"Reliability of {inline_label(name)}. Mean confidence {AS_TRAINED} "
         f"{percent(confidence.trained.stated)}, {AS_SHOWN} {percent(reliability.stated)}; right "

@@ -1,13 +1,8 @@
 import io
-import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.dataset_hub import running_dataset_hub
 from trainer import data
 from trainer.data import (
     Dataset,
@@ -269,61 +265,12 @@ def test_offline_hub_gives_the_exact_command(tmp_path: Path) -> None:
     assert "--sample" in message
 
 
-@contextmanager
-def hub(files: dict[str, bytes]) -> Iterator[str]:
-    """A stand-in for the Hub's two endpoints: the listing of a revision, and its files."""
-    commit = "0" * 40
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.split("?")[0]
-            if path.startswith("/api/datasets/uoft-cs/cifar10/revision/"):
-                siblings = [{"rfilename": name} for name in files]
-                self.answer(
-                    json.dumps({"id": "uoft-cs/cifar10", "sha": commit, "siblings": siblings})
-                )
-            elif path.startswith("/api/datasets/uoft-cs/cifar10/tree/"):
-                entries = [
-                    {"type": "file", "path": name, "size": len(content), "oid": "1" * 40}
-                    for name, content in files.items()
-                ]
-                self.answer(json.dumps(entries))
-            elif (name := path.rpartition(f"/resolve/{commit}/")[2]) in files:
-                self.answer(files[name], etag=f'"{name.replace("/", "-")}"')
-            else:
-                self.send_error(404)
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def answer(self, content: str | bytes, etag: str | None = None) -> None:
-            body = content.encode() if isinstance(content, str) else content
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Repo-Commit", commit)
-            if etag:
-                self.send_header("ETag", etag)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def test_hub_download_goes_through_its_endpoint_and_cache(
     tmp_path: Path, few: dict[str, Split]
 ) -> None:
     write_parquet(tmp_path / "data", few, "PNG")
     files = {f"plain_text/{path.name}": path.read_bytes() for path in (tmp_path / "data").iterdir()}
-    with hub({**files, "README.md": b"not wanted"}) as endpoint:
+    with running_dataset_hub("uoft-cs/cifar10", {**files, "README.md": b"not wanted"}) as endpoint:
         assert load_in_child(tmp_path, HF_ENDPOINT=endpoint) == "30 False"
     assert not list((tmp_path / "hf").rglob("README.md"))
     assert load_in_child(tmp_path, HF_HUB_OFFLINE="1") == "30 True"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trainer.calibration import LEAST_IN_BIN, Confidence, Reliability
+from trainer.calibration import Confidence, Reliability
 from trainer.declared import describe_setting
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
@@ -107,9 +107,8 @@ def draw_reliability(axes: Axes, confidence: Confidence, colour: str, ink: str) 
     if confidence.fitted:
         curves.append((confidence.shown, AS_SHOWN, strong))
     for reliability, label, look in curves:
-        drawn = reliability.counts >= LEAST_IN_BIN
-        said, right = 100 * reliability.confidence[drawn], 100 * reliability.accuracy[drawn]
-        axes.plot(said.numpy(), right.numpy(), marker="o", markersize=4.5, label=label, **look)
+        said, right = 100 * np.array(reliability.groups).reshape(-1, 2).T
+        axes.plot(said, right, marker="o", markersize=4.5, label=label, **look)
     axes.set(xlim=(0, 102), ylim=(0, 102), aspect="equal", xlabel=SAID, ylabel=WAS_RIGHT)
     axes.set_xticks(_HUNDRED)
     axes.set_yticks(_HUNDRED)

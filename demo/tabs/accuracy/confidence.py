@@ -10,7 +10,7 @@ from demo.tabs.shared import create_html, create_table
 from demo.templates import render
 from demo.words import accuracy as words
 from demo.words.common import LABELS, inline_label
-from trainer.calibration import LEAST_IN_BIN, Reliability, measure_confidence
+from trainer.calibration import Reliability, measure_confidence
 from trainer.palette import COLOURS
 from trainer.wording import describe_confidence
 
@@ -67,13 +67,4 @@ class ConfidencePart:
 
 def list_points(reliability: Reliability) -> list[tuple[float, float]]:
     """A diagram's points in percent, `(confidence, right)`, of groups large enough to say much."""
-    return [
-        (round(100 * said, 1), round(100 * right, 1))
-        for said, right, images in zip(
-            reliability.confidence.tolist(),
-            reliability.accuracy.tolist(),
-            reliability.counts.tolist(),
-            strict=True,
-        )
-        if images >= LEAST_IN_BIN
-    ]
+    return [(round(100 * said, 1), round(100 * right, 1)) for said, right in reliability.groups]
