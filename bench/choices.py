@@ -130,9 +130,9 @@ def _page(results: dict[str, Any]) -> str:
         "# Choices on the validation split",
         "",
         "Written by `python -m bench.choices`: short runs with the recipe's other settings as in "
-        "preset `default`, compared on the images held out of the training split. The test "
-        "split plays no part. Photographs: accuracy on 547 photographs of the ten classes that are "
-        "not in the repository, reduced to 32 px, and at 64 px as they are.",
+        "preset `default` as it was then, compared on the images held out of the training split. "
+        "The test split plays no part. Photographs: accuracy on 547 photographs of the ten classes "
+        "that are not in the repository, reduced to 32 px, and at 64 px as they are.",
         "",
         "| recipe | tried | validation accuracy | validation loss | photographs, 32 px | 64 px |",
         "| --- | --- | --- | --- | --- | --- |",

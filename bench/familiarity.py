@@ -51,7 +51,6 @@ class Measured:
     record: Record
     detector: Familiarity
     outputs: dict[str, Outputs]
-    weights: dict[str, Tensor]
 
     @property
     def threshold(self) -> float:
@@ -114,7 +113,7 @@ def _measure(folder: Path, name: str, data: Dataset, photographs: Photographs) -
     facts = facts.model_copy(update={"photographs": tuple(figures)})
     record = loaded.record.model_copy(update={"familiarity": facts})
     checkpoint.save_familiarity(folder, record, detector)
-    return Measured(record, detector, outputs, loaded.weights)
+    return Measured(record, detector, outputs)
 
 
 def _list_sizes(photographs: Photographs) -> list[tuple[str, Tensor]]:

@@ -4,12 +4,18 @@ they are worth looking at."""
 import functools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from demo.models import Models, recorded_answers
-from trainer.calibration import temper
-from trainer.metrics import find_only_right, measure_dispute
+from trainer.calibration import Confidence, measure_confidence, temper
+from trainer.metrics import (
+    confusion_matrix,
+    confusion_shares,
+    find_only_right,
+    measure_dispute,
+)
 
 SURE, DISPUTED = "sure", "disputed"
 ORDERS = (SURE, DISPUTED)
@@ -37,6 +43,24 @@ class RecordedAnswers:
         return {
             name: temper(one.probabilities.log(), self._models.records[name].temperature)
             for name, one in self._models.predictions.items()
+        }
+
+    @functools.cached_property
+    def measured(self) -> dict[str, Confidence]:
+        """Recipe name to how far the model's percentages can be believed."""
+        return {
+            name: measure_confidence(
+                one.probabilities, one.labels, self._models.records[name].temperature
+            )
+            for name, one in self._models.predictions.items()
+        }
+
+    @functools.cached_property
+    def confusion_shares(self) -> dict[str, np.ndarray]:
+        """Recipe name to the confusion matrix `(10, 10)` float64 in shares of the true class."""
+        return {
+            name: confusion_shares(confusion_matrix(self.labels, classes)).numpy()
+            for name, classes in self.predicted.items()
         }
 
     @functools.cached_property

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import SAMPLE_NAME, evaluated_rows, load_sample_rows
-from trainer.metrics import Overlap, measure_overlap
+from trainer.metrics import Overlap, confusion_matrix, confusion_shares, measure_overlap
 from trainer.record import DataFacts
 
 NOT_SHOWN = -1
@@ -35,6 +36,17 @@ class Comparison:
         if self.before is None:
             return None
         return measure_overlap(self.labels, self.before, self.after)
+
+    @property
+    def shares(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Confusion matrices `(10, 10)` float64 before and after, in shares of the true class."""
+        if self.before is None:
+            return None
+        before, after = (
+            confusion_shares(confusion_matrix(self.labels, one)).numpy()
+            for one in (self.before, self.after)
+        )
+        return before, after
 
     def changed(self, to_right: bool) -> Tensor:
         """Positions `(M,)` that went from wrong to right, or from right to wrong."""

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from demo import plots
 from demo.answers import RecordedAnswers
 from demo.comparison import compare_with_start
@@ -14,13 +16,12 @@ from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.store import Job
 from demo.models import Models
-from demo.tables import list_confidence, list_figures
+from demo.tables import list_changes, list_confidence, list_figures
 from demo.words import about, finetune
 from demo.words import accuracy as words
-from trainer.calibration import Confidence, measure_confidence
 from trainer.errors import QuartetError
-from trainer.metrics import confusion_matrix, confusion_shares
 from trainer.recipe import CLASSES
+from trainer.wording import CURVES
 
 KINDS = {
     "csv": "text/csv; charset=utf-8",
@@ -28,9 +29,6 @@ KINDS = {
     "parquet": "application/vnd.apache.parquet",
 }
 """Suffix of a file to its kind."""
-CURVES = {"test-accuracy": "test_accuracy", "train-loss": "train_loss", "test-loss": "test_loss"}
-"""A curve's file to the figure of an epoch."""
-
 Query = Mapping[str, str]
 
 
@@ -107,19 +105,14 @@ class Exports:
         return write_csv(_headers(words.FIGURE_COLUMNS), list_figures(self._records))
 
     def _confidence(self) -> bytes:
-        return write_csv(_headers(words.CONFIDENCE_COLUMNS), list_confidence(self._measured))
-
-    @functools.cached_property
-    def _measured(self) -> dict[str, Confidence]:
-        return {
-            name: measure_confidence(one.probabilities, one.labels, self._records[name].temperature)
-            for name, one in self._models.predictions.items()
-        }
+        return write_csv(
+            _headers(words.CONFIDENCE_COLUMNS), list_confidence(self._answers.measured)
+        )
 
     def _reliability(self) -> bytes:
         rows = [
             [name, state, images, said, right]
-            for name, confidence in self._measured.items()
+            for name, confidence in self._answers.measured.items()
             for state, one in (("trained", confidence.trained), ("shown", confidence.shown))
             for images, said, right in zip(
                 one.counts.tolist(), one.confidence.tolist(), one.accuracy.tolist(), strict=True
@@ -134,7 +127,7 @@ class Exports:
         return write_csv(columns, [list(row.values()) for row in rows])
 
     def _curves(self) -> bytes:
-        figures = list(CURVES.values())
+        figures = [figure for figure, *_ in CURVES.values()]
         rows = [
             [name, epoch.epoch, *(getattr(epoch, figure) for figure in figures)]
             for name, record in self._records.items()
@@ -155,12 +148,11 @@ class Exports:
         columns, rows = about.list_recipes(self._records)
         return write_csv(_headers(columns), rows)
 
-    def _shares(self, name: str) -> Any:
-        counts = confusion_matrix(self._answers.labels, self._answers.predicted[name])
-        return confusion_shares(counts).numpy()
+    def _shares(self, *names: str) -> list[np.ndarray]:
+        return [self._answers.confusion_shares[name] for name in names]
 
     def _difference(self, first: str, second: str) -> bytes:
-        points = 100 * (self._shares(first) - self._shares(second))
+        points = 100 * np.subtract(*self._shares(first, second))
         rows = [
             [true, said, points[i, j]]
             for i, true in enumerate(CLASSES)
@@ -177,7 +169,7 @@ class Exports:
         return write_csv(["", f"{second} right", f"{second} wrong"], rows)
 
     def _draw_difference(self, first: str, second: str) -> bytes:
-        svg = plots.plot_difference(self._shares(first), self._shares(second))
+        svg = plots.plot_difference(*self._shares(first, second))
         return plots.stand_alone(svg)
 
     @functools.lru_cache(maxsize=16)  # noqa: B019 (one of these an app)
@@ -186,20 +178,17 @@ class Exports:
         from trainer.report import plots as report
 
         if (name == "seeds" and not self._models.runs) or (
-            name == "reliability" and not self._measured
+            name == "reliability" and not self._answers.measured
         ):
             raise NoSuchFile(name)
         with plots.DRAWING:
             if name == "confusion":
                 return report.plot_confusions(self._records)
             if name == "reliability":
-                return report.plot_reliability(self._measured)
+                return report.plot_reliability(self._answers.measured)
             if name == "seeds":
                 return report.plot_seeds(self._models.runs, self._records)
-            label = name.replace("-", " ")
-            in_percent = name.endswith("accuracy")
-            label += ", %" if in_percent else ""
-            return report.plot_curves(self._records, CURVES[name], label, in_percent)
+            return report.plot_curves(self._records, *CURVES[name])
 
     @functools.cached_property
     def _parquet(self) -> bytes:
@@ -221,30 +210,19 @@ class Exports:
         return written.getvalue()
 
     def _job_classes(self, job: Job) -> bytes:
-        before, after = self._job_shares(job)
-        rows = [
-            [name, 100 * one, 100 * two, 100 * (two - one)]
-            for name, one, two in zip(
-                CLASSES, before.diagonal().tolist(), after.diagonal().tolist(), strict=True
-            )
-        ]
+        rows = list_changes(*self._job_shares(job))
         return write_csv(_headers(finetune.CHANGE_COLUMNS), rows)
 
     def _draw_job(self, job: Job) -> bytes:
         before, after = self._job_shares(job)
         return plots.stand_alone(plots.plot_difference(after, before))
 
-    def _job_shares(self, job: Job) -> tuple[Any, Any]:
+    def _job_shares(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
         shown = next(iter(self._records.values())).data
-        comparison = compare_with_start(self._jobs.folder(job), NAME, shown)
-        if comparison.before is None:
+        shares = compare_with_start(self._jobs.folder(job), NAME, shown).shares
+        if shares is None:
             raise NoSuchFile("before")
-        labels = comparison.labels
-        before, after = (
-            confusion_shares(confusion_matrix(labels, one)).numpy()
-            for one in (comparison.before, comparison.after)
-        )
-        return before, after
+        return shares
 
     def _job_curves(self, job: Job) -> bytes:
         progress = self._jobs.watch(job)

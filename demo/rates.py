@@ -12,8 +12,8 @@ SENDERS_KEPT = 10_000
 class Rate:
     """So much a time for every sender: a bucket each that fills evenly.
 
-    Whoever has been idle may use it all at once. Only senders whose bucket is not full are
-    remembered, the last `SENDERS_KEPT` of them. It goes by a clock that nobody sets.
+    Whoever has been idle may use it all at once. The last `SENDERS_KEPT` senders are remembered;
+    a forgotten one has a full bucket. It goes by a clock that nobody sets.
     """
 
     def __init__(

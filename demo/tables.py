@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from demo.words.common import LABELS
 from trainer.calibration import Confidence
+from trainer.recipe import CLASSES
 from trainer.record import Records
 from trainer.reference import load_reference, reference_accuracy
 from trainer.timing import time_alone
@@ -45,4 +48,18 @@ def list_confidence(measured: Mapping[str, Confidence]) -> list[list[Any]]:
             100 * confidence.shown.error,
         ]
         for name, confidence in measured.items()
+    ]
+
+
+def list_changes(before: np.ndarray, after: np.ndarray) -> list[list[Any]]:
+    """What a job changed of each class, in the order of `words.CHANGE_COLUMNS`.
+
+    Args:
+        before, after: confusion matrices in shares of the true class.
+    """
+    return [
+        [name, 100 * one, 100 * two, 100 * (two - one)]
+        for name, one, two in zip(
+            CLASSES, before.diagonal().tolist(), after.diagonal().tolist(), strict=True
+        )
     ]

@@ -33,7 +33,7 @@ from trainer.record import Record
 from trainer.resnet import weight_shapes
 
 KEPT_STATES = 2
-_SUFFIXES = {
+SUFFIXES = {
     "weights": ".safetensors",
     "predictions": ".predictions.safetensors",
     "familiarity": ".familiarity.safetensors",
@@ -98,7 +98,7 @@ def save_checkpoint(
         parts["familiarity"] = familiarity.to_bytes()
     _replace_files(folder, record, parts)
     if familiarity is None:
-        (folder / f"{name}{_SUFFIXES['familiarity']}").unlink(missing_ok=True)
+        (folder / f"{name}{SUFFIXES['familiarity']}").unlink(missing_ok=True)
 
 
 def save_familiarity(folder: Path, record: Record, familiarity: Familiarity) -> None:
@@ -122,7 +122,7 @@ def _replace_files(folder: Path, record: Record, parts: dict[str, bytes]) -> Non
         # began with, so the record is renamed last.
         unfinished.enter_context(replacing(folder / f"{record.name}.json", text.encode()))
         for part, content in parts.items():
-            path = folder / f"{record.name}{_SUFFIXES[part]}"
+            path = folder / f"{record.name}{SUFFIXES[part]}"
             unfinished.enter_context(replacing(path, content))
 
 
@@ -332,7 +332,7 @@ def _states(folder: Path, name: str) -> list[Path]:
 
 def _read_part(folder: Path, record: Record, part: str) -> tuple[str, bytes]:
     """Name and content of one of a checkpoint's files, which is held against its hash."""
-    path = folder / f"{record.name}{_SUFFIXES[part]}"
+    path = folder / f"{record.name}{SUFFIXES[part]}"
     content = _read(path)
     if hash_bytes(content) != getattr(record, f"{part}_sha256"):
         raise CheckpointError("checkpoint_changed", file=path.name)

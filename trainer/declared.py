@@ -109,6 +109,11 @@ def describe_setting(model: type[BaseModel], name: str) -> Declared:
     )
 
 
+def tell_choice(settings: BaseModel, name: str) -> str:
+    """What was chosen for a setting, as its declaration words it: `Adam`, `all layers`."""
+    return dict(describe_setting(type(settings), name).choices)[getattr(settings, name)]
+
+
 def to_error(model: type[BaseModel], error: ValidationError) -> SettingError:
     """The first of pydantic's complaints, as ours."""
     first = error.errors()[0]

@@ -54,7 +54,7 @@ class Placement:
     device: torch.device
     precision: str = "fp32"
     """`fp32`, or `bf16` for autocast of the full recipes' steps and of the evaluations between
-    them (the history). What a finished checkpoint records of itself is always fp32."""
+    them (the history). A finished checkpoint's `validation` and `test` are always fp32."""
     resume: bool = False
     save_every_s: float = 60.0
     summary_every_s: float = 5.0
@@ -308,7 +308,7 @@ class Trainer:
             )
             for name, split in images.items()
         }
-        fitted = self._fit_familiarity(recipe, weights, outputs)
+        fitted = self._fit_familiarity(recipe, weights, outputs, keep)
         record = self._record(run, outputs, fitted)
         if place.world.writes:
             labels = self.splits["test"].labels
@@ -325,7 +325,11 @@ class Trainer:
         return record
 
     def _fit_familiarity(
-        self, recipe: Recipe, weights: dict[str, Tensor], outputs: dict[str, Outputs]
+        self,
+        recipe: Recipe,
+        weights: dict[str, Tensor],
+        outputs: dict[str, Outputs],
+        keep: bool,
     ) -> FittedFamiliarity | None:
         """The stored weights' detector of foreign pictures. A short run goes without: it would
         wait for another pass over thousands of images."""
@@ -333,7 +337,9 @@ class Trainer:
             return None
         images, place = self.splits["train"].images, self.placement
         images = images[draw_rows(len(images))]
-        training = stored_outputs(weights, images, recipe.image_px, place.device, place.world)
+        training = stored_outputs(
+            weights, images, recipe.image_px, place.device, place.world, keep=keep
+        )
         return fit_stored(weights, training.features, outputs["validation"], outputs["test"])
 
     def _record(

@@ -133,7 +133,7 @@ def compute_all(
 def features_of(
     model: ResNet, images: Tensor, image_px: int, world: World | None = None, keep: bool = False
 ) -> Tensor:
-    """The backbone's outputs `(N, 512)` float32 for `images (N, 3, 32, 32)` uint8.
+    """The backbone's outputs `(N, 512)` float32 for `images (N, 3, S, S)` uint8.
 
     Args:
         keep: read them from the user's cache, or leave them there, by content.
@@ -167,7 +167,7 @@ def over_images(
     image_px: int,
     world: World | None = None,
 ) -> Tensor:
-    """Applies `network` to `images (N, 3, 32, 32)` uint8 in batches, normalised, in float32.
+    """Applies `network` to `images (N, 3, S, S)` uint8 in batches, normalised, in float32.
 
     With several processes each does its share, and all get all rows.
 

@@ -108,9 +108,9 @@ def fit_familiarity(
     return Familiarity(unscaled.origin, unscaled.directions, float(scale))
 
 
-def draw_rows(count: int, seed: int = 0) -> Tensor:
+def draw_rows(count: int) -> Tensor:
     """Rows `(M,)` int64 of the training images to fit to, of `count`; in rising order."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     return order[:FITTED_IMAGES].sort().values
 
 

@@ -10,17 +10,13 @@ from typing import Literal
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError
 
+from trainer.checkpoint import SUFFIXES
 from trainer.errors import HubError
 from trainer.recipe import RECIPE_NAMES
 
 Sdk = Literal["gradio", "docker"]
 """What builds a Space."""
-MODEL_SUFFIXES = (
-    ".safetensors",
-    ".json",
-    ".predictions.safetensors",
-    ".familiarity.safetensors",
-)
+MODEL_SUFFIXES = (".json", *SUFFIXES.values())
 """Of the files of one model; the last of them not every model has."""
 
 _NAME = r"[\w-][\w.-]*/[\w-][\w.-]*"

@@ -14,11 +14,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from trainer.checkpoint import Predictions, load_predictions, load_record
+from trainer.checkpoint import Predictions, list_names, load_predictions, load_record
 from trainer.data import Split
 from trainer.errors import CheckpointError, DataError
 from trainer.files import hash_bytes, read_cache, write_cache, write_file
-from trainer.recipe import CLASSES, RECIPE_NAMES
+from trainer.recipe import CLASSES
 from trainer.record import Part
 from trainer.shards import decode_files, encode_image, encode_shard, read_rows
 
@@ -98,14 +98,8 @@ def write_mistakes(folder: Path, test: Split, digest: str, known: Tensor) -> Mis
         CheckpointError: a checkpoint is damaged, or none is there.
         DataError: the checkpoints were measured on other images.
     """
-    records = {
-        name: load_record(folder, name)
-        for name in RECIPE_NAMES
-        if (folder / f"{name}.json").exists()
-    }
+    records = {name: load_record(folder, name) for name in list_names(folder)}
     predictions = {name: load_predictions(folder, record) for name, record in records.items()}
-    if not predictions:
-        raise CheckpointError("checkpoints_missing", folder=folder)
     if not all(torch.equal(one.labels, test.labels) for one in predictions.values()):
         raise DataError("mistakes_other_data", folder=folder)
     room, contents = MOST_BYTES, {}

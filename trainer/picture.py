@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SQUARE_PX = 48
-"""Side of the square that the models are handed of a photograph, chosen in docs/photographs.md."""
+"""Side of the square that the models are handed of a photograph, chosen by `bench.photographs`."""
 NATIVE_PX = 32
 """Side of a CIFAR-10 image, `recipe.NATIVE_PX`, whose module the child process has no need of. What
 is no larger than that is not enlarged, so that such an image reaches the models as it is."""

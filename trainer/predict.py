@@ -100,7 +100,7 @@ class Quartet:
         """Classifies pictures.
 
         Args:
-            images: `(N, 3, S, S)` uint8, each from `picture.to_pixels`.
+            images: `(N, 3, S, S)` uint8, squares as `read_picture` gives them.
         """
         familiar: Tensor | None = None
         logits: dict[str, Tensor] = {}

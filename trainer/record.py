@@ -181,7 +181,8 @@ class Record(Part):
     predictions and all figures here are without it. 1, no change, in records of earlier
     versions."""
     precision: str
-    """Of the training steps: `fp32` or `bf16`. Figures are always measured in fp32."""
+    """Of the training steps and of the history's evaluations: `fp32` or `bf16`. `validation` and
+    `test` are always measured in fp32."""
     processes: int = 1
     hardware: Hardware
     versions: dict[str, str]

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 AS_TRAINED, AS_SHOWN = "as trained", "as shown"
 """A model's confidence before its temperature, and after it, as people are told it."""
+CURVES = {
+    "test-accuracy": ("test_accuracy", "test accuracy, %", True),
+    "train-loss": ("train_loss", "train loss, nats", False),
+    "test-loss": ("test_loss", "test loss, nats", False),
+}
+"""A curve's file to the figure of an `Epoch`, its label, and whether it is told in percent."""
 BELIEVED_WITHIN = 0.02
 """Calibration error up to which percentages are said to be true to their word."""
 CHANGED_FROM = 0.001

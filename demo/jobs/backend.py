@@ -1,4 +1,5 @@
-"""What jobs run on. `demo.jobs.local` is this machine, `demo.jobs.hub` is Hugging Face Jobs."""
+"""What jobs run on. `demo.jobs.local` is this machine, `demo.jobs.hub` is Hugging Face Jobs,
+`demo.jobs.zero` is this machine with a borrowed GPU."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What of the environment is secret, and what processes get that decode or train."""
+"""What of the environment is secret, and what processes get that train."""
 
 import ctypes
 import os
@@ -21,7 +21,7 @@ PREFIXES = ("QUARTET_", "LC_", "LD_", "XDG_", "CUDA_", "NVIDIA_", "TORCH_", "PYT
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a process gets that trains, or decodes pictures of strangers."""
+    """What a process gets that trains."""
     return {
         name: value
         for name, value in environment.items()

@@ -122,9 +122,10 @@ class Jobs:
             self._fill(fresh, self._find_start(settings, token), taught)
             if gpu_s is not None and self.backend.offers_gpu:
                 (fresh / GPU).write_text(str(gpu_s))
-                self.backend.admit(folder)
             with self._queue.changed:
                 self._check_caps(token, sender, seconds_a_day)
+                if gpu_s is not None and self.backend.offers_gpu:
+                    self.backend.admit(folder)
                 self._folders.mkdir(exist_ok=True)
                 fresh.rename(folder)
                 job = self._store.add(job_id, settings, token)

@@ -23,6 +23,7 @@ import psutil
 
 from demo.jobs import words
 from demo.jobs.backend import LOG, ROOT, Order, Process
+from demo.jobs.environment import child_environment
 from demo.jobs.local import GRACE_S, LocalBackend, describe_process
 
 LEAST_S, USUAL_S, MOST_S = 20, 60, 120
@@ -75,7 +76,7 @@ def train(command: list[str], folder: str, seconds: float) -> int:
     with (home / LOG).open("ab") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
+            start_new_session=True, env=child_environment(os.environ),
         )  # fmt: skip
     (home / PID).write_text(describe_process(process.pid))
     try:

@@ -13,6 +13,7 @@ there are believed:
 import functools
 import ipaddress
 from collections.abc import Iterable
+from typing import Any
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -51,6 +52,13 @@ def name_sender(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+def name_sender_of(request: Any) -> str:
+    """The sender of a request of starlette's or Gradio's, "" where there is none. The gate has seen
+    to it that the request's address is the visitor's."""
+    host = getattr(getattr(request, "client", None), "host", None)
+    return name_sender(host) if host else ""
 
 
 def _clean(entry: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, with_config
 import trainer
 from demo.faults import explain
 from demo.models import Classification, ModelAnswer, Models
-from demo.server.addresses import name_sender
+from demo.server.addresses import name_sender_of
 from demo.server.figures import CONTENT_TYPE
 from demo.server.forms import read_form
 from demo.server.gate import REASON, Front
@@ -110,11 +110,13 @@ class Api:
         """Adds the owner's routes."""
 
         async def tell_health() -> Response:
-            ok, report = health.report()
+            ok, report = await asyncio.to_thread(health.report)
             return Response(json.dumps(report), 200 if ok else 503, None, "application/json")
 
         async def tell_figures() -> Response:
-            return Response(front.figures.write(health.gauges()), media_type=CONTENT_TYPE)
+            return Response(
+                front.figures.write(await asyncio.to_thread(health.gauges)), media_type=CONTENT_TYPE
+            )
 
         self.app.get("/healthz", include_in_schema=False)(tell_health)
         if front.settings.metrics_path:
@@ -133,7 +135,7 @@ class Api:
                 raise Declined(400, words.NO_FORM, "form")
             content = fields["file"]
             crop = fields.get("crop", crop.encode()).decode("latin-1")
-        sender = name_sender(request.client.host) if request.client else ""
+        sender = name_sender_of(request)
         async with self.turnstile.enter(sender):
             loop = asyncio.get_running_loop()
             try:
@@ -167,10 +169,6 @@ class Api:
         """The page about the routes, written from their description."""
         return HTMLResponse(render("api.html", api=self.app.openapi()))
 
-    def close(self) -> None:
-        """Ends the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _answer(self, content: bytes, crop: str, sender: str) -> bytes:
         pixels = shared_decoder().decode(content, crop, sender)  # type: ignore[arg-type]
         return json.dumps(self._models.classify(pixels)).encode()
@@ -179,9 +177,7 @@ class Api:
 async def _send_declined(request: Request, declined: Exception) -> Response:
     assert isinstance(declined, Declined)
     request.scope[REASON] = declined.reason
-    headers = {"retry-after": str(declined.retry_s)} if declined.retry_s else None
-    content = json.dumps({"detail": declined.sentence})
-    return Response(content, declined.status, headers, "application/json")
+    return declined.respond()
 
 
 async def _send_fault(request: Request, fault: Exception) -> Response:

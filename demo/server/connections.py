@@ -28,10 +28,11 @@ def guard_connections(
     config.http_protocol_class = type("GuardedConnection", (_Guard, theirs), options)
 
 
-def raise_open_files(least: int = 4 * CONNECTIONS) -> None:
+def raise_open_files() -> None:
     """Lets the process hold as many files as its connections and their uploads may need."""
     if "resource" in sys.modules:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        least = 4 * CONNECTIONS
         wanted = least if hard == resource.RLIM_INFINITY else min(least, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,6 +1,5 @@
 """What the server counts of itself, and how Prometheus reads it."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +14,6 @@ class Figures:
     """Since the start. Only the event loop's thread counts."""
 
     def __init__(self) -> None:
-        self.started_s = time.monotonic()
         self._answered: Counter[tuple[str, int]] = Counter()
         self._declined: Counter[str] = Counter()
         self._timed: Counter[str] = Counter()

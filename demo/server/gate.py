@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.rates import Hold, Rate, Share, holding
@@ -66,7 +67,7 @@ class Front:
         self.settings = settings
         self.routes = Routes(settings.metrics_path)
         self.requests = Rate(settings.requests_a_minute, 60.0)
-        self.uploaded = Rate(limits.SENDER_UPLOAD_BYTES, 3600.0)
+        self.uploaded = Rate(limits.SENDER_UPLOAD_BYTES, limits.UPLOADS_S)
         self.buffered = Share(limits.BUFFERED_BYTES, limits.BUFFERED_BYTES // 2)
         self.open = Share(limits.OPEN, limits.SENDER_OPEN)
         self.room = Room(uploads)
@@ -137,7 +138,7 @@ class Visit:
             self._upload = None  # from here on the words are ours
             if not self._status:
                 plain = route is not None and (route.file or route.body is Body.UPLOAD)
-                await declined.send(self._pass_on, plain)
+                await declined.respond(plain)(self._scope, receive, self._pass_on)
         except Gone:
             reason = "gone"
         except Exception:
@@ -239,15 +240,11 @@ class Visit:
             if session is None:
                 raise Declined(404, words.READ_ALREADY, "read")
             if not await _wait_for_session(results, session[1]):
-                await self._close_stream()
+                # As Gradio tells a page that nothing is to come: it opens another when it asks.
+                closing = Response(CLOSING, media_type="text/event-stream")
+                await closing(self._scope, receive, self._pass_on)
                 return
         await self._app(self._scope, receive, self._pass_on)
-
-    async def _close_stream(self) -> None:
-        """Tells a page that nothing is to come, as Gradio does: it opens another when it asks."""
-        headers = [(b"content-type", b"text/event-stream")]
-        await self._pass_on({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._pass_on({"type": "http.response.body", "body": CLOSING})
 
     async def _check_room(self) -> None:
         room = self._front.room

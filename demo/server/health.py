@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Sized
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
@@ -11,16 +12,9 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.store import QUEUED, RUNNING
 from demo.models import Models
 from demo.server.gate import Front
-from demo.server.limits import FREE_BYTES, STORED_BYTES, WAITING
+from demo.server.limits import WAITING
 from demo.server.turnstile import Turnstile
 from trainer.decoding import shared_decoder
-
-
-class Sized(Protocol):
-    """Gradio's queue."""
-
-    def __len__(self) -> int:
-        """How many calls wait."""
 
 
 class Health:
@@ -29,13 +23,16 @@ class Health:
     def __init__(
         self, front: Front, models: Models, jobs: Jobs, turnstile: Turnstile, queue: Sized
     ) -> None:
+        """
+        Args:
+            queue: Gradio's; its length is how many calls wait.
+        """
         self._front, self._models, self._jobs = front, models, jobs
         self._turnstile, self._queue = turnstile, queue
 
     def report(self) -> tuple[bool, dict[str, Any]]:
         """Whether the app can do all it is for, and what is how."""
-        free = self._front.room.free_bytes()
-        stored = self._front.room.stored_bytes
+        room = self._front.room
         parts: dict[str, dict[str, Any]] = {
             "models": {
                 "ok": bool(self._models.records),
@@ -49,9 +46,9 @@ class Health:
                 "running": self._jobs.count(RUNNING),
             },
             "disk": {
-                "ok": free > FREE_BYTES and stored < STORED_BYTES,
-                "free_bytes": free,
-                "uploads_bytes": stored,
+                "ok": room.has_room(),
+                "free_bytes": room.free_bytes(),
+                "uploads_bytes": room.stored_bytes,
             },
             "server": {"ok": not self._front.ending, "ending": self._front.ending},
         }
@@ -60,19 +57,19 @@ class Health:
 
     def gauges(self) -> dict[str, float]:
         """Figures that go up and down."""
-        ok, _ = self.report()
+        ok, parts = self.report()
         process = psutil.Process()
         gauges = {
             "up": float(ok),
-            "queue_waiting": len(self._queue),
+            "queue_waiting": parts["queue"]["waiting"],
             "classify_inside": self._turnstile.inside,
             "classify_waiting": self._turnstile.waiting,
             "pictures_waiting": shared_decoder().waiting,
-            "models_loaded": len(self._models.records),
-            "jobs_waiting": self._jobs.count(QUEUED),
-            "jobs_running": self._jobs.count(RUNNING),
-            "disk_free_bytes": self._front.room.free_bytes(),
-            "uploads_bytes": self._front.room.stored_bytes,
+            "models_loaded": len(parts["models"]["loaded"]),
+            "jobs_waiting": parts["jobs"]["waiting"],
+            "jobs_running": parts["jobs"]["running"],
+            "disk_free_bytes": parts["disk"]["free_bytes"],
+            "uploads_bytes": parts["disk"]["uploads_bytes"],
             "bodies_bytes": self._front.buffered.total,
             "working": self._front.working,
             "memory_bytes": process.memory_info().rss,

@@ -49,9 +49,9 @@ def end(blocks: GuardedBlocks, front: Front, jobs: Jobs) -> None:
     front.log.write("ended", finished=finished)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = DRAIN_S) -> bool:
-    """Waits until it is so; False where it is not in time."""
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Waits until it is so; False where it is not within `DRAIN_S`."""
+    deadline = time.monotonic() + DRAIN_S
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -6,6 +6,7 @@ What an owner may change is an environment variable that `Settings` reads; READM
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from demo.jobs.limits import Limits
 from demo.words import server as words
 from trainer.containers.limits import MAX_BYTES
 from trainer.errors import QuartetError
@@ -53,7 +54,9 @@ DRAIN_S = 10.0
 REQUESTS_A_MINUTE = 6_000
 """Loading the page takes about 100; a class of thirty stands behind one address."""
 SENDER_UPLOAD_BYTES = 1024 * MIB
-"""Uploads an hour, which is as long as they are kept."""
+"""Uploads in `UPLOADS_S`."""
+UPLOADS_S = Limits.uploads_kept_s
+"""As long as they are kept."""
 SENDER_RUNNING = 16
 """Calls that are worked on at the same time, out of `RUNNING`."""
 SENDER_OPEN = 256
@@ -74,7 +77,7 @@ OPEN = 800
 """Requests that are answered at the same time; a page holds two."""
 STORED_BYTES = 4096 * MIB
 """Of uploads on disk: the high-water mark."""
-FREE_BYTES = 512 * MIB
+FREE_BYTES = Limits.free_bytes
 """So much of the disk stays free: no upload and no job is taken below."""
 CONNECTIONS = 1000
 """Open connections; where there are more, one that asks nothing is cut."""

@@ -9,7 +9,7 @@ from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import EventMessage, ProcessCompletedMessage
 
-from demo.server.addresses import name_sender
+from demo.server.addresses import name_sender_of
 from demo.server.limits import RESULT_S, SENDER_RUNNING, UNREAD
 from demo.words import server as words
 
@@ -40,7 +40,7 @@ class FairQueue(Queue):
         self._forget_unread()
         if self.max_size is not None:
             waiting = Counter(map(_sender_of, self._waiting()))
-            mine = waiting[_sender(request)]
+            mine = waiting[name_sender_of(request)]
             full = len(self) >= self.max_size
             if mine >= self.max_size // 2 or (full and not self._make_room(waiting, mine)):
                 return False, words.QUEUE_FULL, "queue_full"
@@ -139,9 +139,5 @@ class FairQueue(Queue):
             self.pending_messages_per_session.pop(session, None)
 
 
-def _sender(request: fastapi.Request) -> str:
-    return name_sender(request.client.host) if request.client else ""
-
-
 def _sender_of(event: Event) -> str:
-    return _sender(event.request)
+    return name_sender_of(event.request)

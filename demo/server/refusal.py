@@ -1,8 +1,6 @@
 """A request that is not answered, and how that is said."""
 
-import json
-
-from starlette.types import Send
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from demo.words import server as words
 
@@ -19,23 +17,18 @@ class Declined(Exception):
         super().__init__(sentence)
         self.status, self.sentence, self.reason, self.retry_s = status, sentence, reason, retry_s
 
-    async def send(self, send: Send, plain: bool = False) -> None:
-        """Answers the request.
+    def respond(self, plain: bool = False) -> Response:
+        """The answer to the request.
 
         Args:
             plain: as plain text, for Gradio's upload, which shows the body as it is.
         """
-        body = (self.sentence if plain else json.dumps({"detail": self.sentence})).encode()
-        kind = b"text/plain; charset=utf-8" if plain else b"application/json"
-        headers = [
-            (b"content-type", kind),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-        ]
+        headers = {"cache-control": "no-store"}
         if self.retry_s:
-            headers.append((b"retry-after", str(self.retry_s).encode()))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            headers["retry-after"] = str(self.retry_s)
+        if plain:
+            return PlainTextResponse(self.sentence, self.status, headers)
+        return JSONResponse({"detail": self.sentence}, self.status, headers)
 
 
 def too_large(most_bytes: int) -> Declined:

@@ -18,6 +18,7 @@ from demo.jobs.refusal import Refused
 from demo.jobs.store import create_token
 from demo.links import PICTURE, read_link
 from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
+from demo.server.addresses import name_sender_of
 from demo.tabs.changes import Shown
 from demo.tabs.shared import (
     ON_CHOICE,
@@ -25,7 +26,6 @@ from demo.tabs.shared import (
     Shared,
     create_html,
     keep_link,
-    name_client,
     read_choice,
     refuse,
 )
@@ -170,7 +170,7 @@ class CompareTab:
         token = token or create_token()
         try:
             picture = encode_pixels(_read(file, crop, request))
-            added = self._jobs.pictures.add(token, label, picture, name_client(request))
+            added = self._jobs.pictures.add(token, label, picture, name_sender_of(request))
         except (PictureError, Refused) as error:
             return {self.taught: explain(error)}
         pictures = len(self._jobs.pictures.of_owner(token))
@@ -315,4 +315,4 @@ def describe_card(
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:
     """What the models see of a file that this visitor uploaded, `(3, S, S)` uint8."""
-    return read_pixels(file, Path(get_upload_folder()), crop, name_client(request))
+    return read_pixels(file, Path(get_upload_folder()), crop, name_sender_of(request))

@@ -11,6 +11,7 @@ from demo.jobs.estimate import Estimate
 from demo.jobs.store import Job, create_token
 from demo.jobs.zero import declare_seconds
 from demo.links import find_tab, read_link
+from demo.server.addresses import name_sender_of
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.form import Form
 from demo.tabs.job_view import JobView
@@ -20,7 +21,6 @@ from demo.tabs.shared import (
     Shared,
     create_html,
     keep_link,
-    name_client,
     read_choice,
     refuse,
 )
@@ -206,7 +206,7 @@ class FinetuneTab:
         try:
             settings = self._read_settings(values, token)
             gpu_s = self._declare_gpu(values, settings)
-            ids, sender = self._read_ids(values), name_client(request)
+            ids, sender = self._read_ids(values), name_sender_of(request)
             job = self._jobs.start(settings, token, ids, sender, gpu_s)
         except QuartetError as error:
             return {self.estimate: draw_error(error)}
@@ -221,7 +221,7 @@ class FinetuneTab:
             raise refuse(words.NOT_SHOWN)
         try:
             gpu_s = read_gpu_s(self._jobs.folder(job))
-            pictures, sender = self._teach_again(job, token), name_client(request)
+            pictures, sender = self._teach_again(job, token), name_sender_of(request)
             again = self._jobs.start(job.settings, token, pictures, sender, gpu_s)
         except QuartetError as error:
             raise refuse(explain(error)) from error

@@ -7,10 +7,10 @@ import numpy as np
 
 from demo import plots
 from demo.comparison import NOT_SHOWN, Comparison
+from demo.tables import list_changes
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import finetune as words
-from trainer.metrics import confusion_matrix, confusion_shares
 from trainer.recipe import CLASSES
 from trainer.wording import article
 
@@ -37,12 +37,12 @@ class Drawn(NamedTuple):
 def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
     """Before and after: accuracy, per class, matrices' difference, and images that changed."""
     before, after, labels = comparison.before, comparison.after, comparison.labels
+    shares = comparison.shares
     right = float((after == labels).double().mean())
-    if before is None or comparison.overlap is None:
+    if before is None or shares is None or comparison.overlap is None:
         summary = words.describe_after(right, len(after))
         return Drawn(render("comparison.html", summary=summary, chance=""))
     was = float((before == labels).double().mean())
-    shares = [confusion_shares(confusion_matrix(labels, one)).numpy() for one in (before, after)]
     changed = [list_changed(comparison, to_right, find_image) for to_right in (True, False)]
     return Drawn(
         render(
@@ -50,12 +50,7 @@ def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
             summary=words.describe_change(was, right, len(after)),
             chance=words.describe_change_overlap(comparison.overlap),
         ),
-        [
-            [name, 100 * one, 100 * two, 100 * (two - one)]
-            for name, one, two in zip(
-                CLASSES, *(s.diagonal().tolist() for s in shares), strict=True
-            )
-        ],
+        list_changes(*shares),
         render(
             "difference.html",
             svg=plots.plot_difference(shares[1], shares[0]),

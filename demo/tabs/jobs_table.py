@@ -6,8 +6,7 @@ from demo.jobs.store import Job
 from demo.templates import render
 from demo.words import finetune as words
 from demo.words.common import describe_job, start_label
-from trainer.declared import describe_setting
-from trainer.recipe import JobSettings
+from trainer.declared import tell_choice
 from trainer.wording import percent
 
 BEST_FIRST = "-accuracy"
@@ -48,16 +47,12 @@ def list_cells(job: Job, accuracy: float | None) -> list[str]:
         job.state,
         measured,
         start_label(settings.start),
-        _choice_label("trained", settings),
-        _choice_label("optimizer", settings),
+        tell_choice(settings, "trained"),
+        tell_choice(settings, "optimizer"),
         f"{settings.learning_rate:g}",
         words.describe_length(settings.epochs, settings.steps),
         f"{settings.images:,}",
     ]
-
-
-def _choice_label(name: str, settings: JobSettings) -> str:
-    return dict(describe_setting(JobSettings, name).choices)[getattr(settings, name)]
 
 
 def _sort_value(listed: Listed, column: str) -> tuple[float, str]:

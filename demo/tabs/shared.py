@@ -9,7 +9,6 @@ import gradio as gr
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.models import Models
-from demo.server.addresses import name_sender
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Options of an event that only redraws: nothing flashes, and it is no endpoint of the API."""
@@ -98,13 +97,6 @@ def read_choice(event: gr.EventData) -> str:
     """The `data-choice` of what was clicked (`ON_CHOICE`), or "": a visitor can send anything."""
     choice = getattr(event, "choice", "")
     return choice if isinstance(choice, str) else ""
-
-
-def name_client(request: gr.Request | None) -> str:
-    """Whose pictures and jobs wait behind each other, as the limits count senders. The gate has
-    seen to it that the request's address is the visitor's."""
-    host = getattr(getattr(request, "client", None), "host", None)
-    return name_sender(host) if host else ""
 
 
 def refuse(sentence: str) -> gr.Error:

@@ -9,8 +9,9 @@ from gradio.utils import get_upload_folder
 
 from demo.faults import explain
 from demo.jobs.store import create_token
+from demo.server.addresses import name_sender_of
 from demo.tabs.changes import Shown, Values, read_token
-from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, name_client, read_choice
+from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, read_choice
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels
 from demo.words import finetune as words
@@ -60,7 +61,7 @@ class TaughtPicturesPanel:
         if label not in CLASSES:
             return {self._owner: token, **self.show(token, words.NO_CLASS, refused=True)}
         added, known = 0, 0
-        folder, client = Path(get_upload_folder()), name_client(request)
+        folder, client = Path(get_upload_folder()), name_sender_of(request)
         try:
             for file in files:
                 picture = encode_pixels(read_pixels(file, folder, client=client))

@@ -123,8 +123,8 @@ QUARTET_CHECKPOINTS=runs/mine python app.py
 
 ## Limits
 
-- The models see {SQUARE_PX} x {SQUARE_PX} pixels and know ten classes. Of anything else they still
-  name one.
+- The models are handed {SQUARE_PX} x {SQUARE_PX} pixels of a picture at most, and know ten classes.
+  Of anything else they still name one.
 - Where what a model makes of a picture lies far from what it makes of CIFAR-10's images (the
   virtual logit of Wang et al., 2022), the screen says that it looks like none of the ten, and how
   often that is right or wrong. Where no model can tell, it says nothing of it.
@@ -157,9 +157,9 @@ def describe_keeping(limits: Limits, leaves: str = "") -> str:
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.
-- A picture that you teach is kept, {SQUARE_PX} x {SQUARE_PX} pixels of it, until you take it out,
-  or for {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from, and is
-  deleted with them {describe_age(limits.kept_s)} after its end, or when you delete it.
+- A picture that you teach is kept, at most {SQUARE_PX} x {SQUARE_PX} pixels of it, until you take
+  it out, or for {describe_age(limits.pictures_kept_s)}. A job has copies of those it learns from,
+  and is deleted with them {describe_age(limits.kept_s)} after its end, or when you delete it.
 - What is due is deleted every {describe_age(limits.sweep_every_s)}.
 {beyond}
 """

@@ -71,14 +71,12 @@ CONFIDENCE_COLUMNS = (
 )
 """The same, of the table of temperatures."""
 OVERLAP = "Images that both, one or neither gets right"
-CONFUSED = "Most often confused"
 FETCH = "Fetch all test images"
 FETCHING = "Fetching the test images from the Hub: this takes a minute."
 FETCHED = "All test images are here."
 PREVIOUS, NEXT = "Earlier", "Further"
 PAGES, SORTED = "Pages", "Sorted by"
 OPEN_IN_COMPARE = "Open in Compare"
-DOWNLOAD = "Download"
 STATED, WAS_RIGHT = "confidence, %", "right, %"
 EXPORTS: dict[str, tuple[tuple[str, str], ...]] = {
     "figures": (("figures.csv", "these figures as CSV"), ("answers.parquet", ANSWERS_EXPORT)),

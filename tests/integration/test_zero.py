@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from demo.jobs import words
-from demo.jobs.backend import GPU
+from demo.jobs.backend import GPU, LOG
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import DONE, ENDED, FAILED, RUNNING, STOPPED, create_token
-from demo.jobs.zero import LEAST_S, MOST_S, PID, USUAL_S, ZeroBackend, declare_seconds
+from demo.jobs.zero import LEAST_S, MOST_S, PID, USUAL_S, ZeroBackend, declare_seconds, train
 from tests.conftest import CHECKPOINTS
 from tests.integration.test_jobs import ENDLESS, QUICK, wait_for, wait_until
 from trainer.checkpoint import load_checkpoint
@@ -55,6 +55,17 @@ def test_job_that_is_stopped_on_a_gpu_keeps_its_model(jobs: Jobs) -> None:
     jobs.stop(job.id, token)
     assert wait_for(jobs, job, token, *ENDED).state == STOPPED
     assert jobs.has_model(jobs.of_owner(token)[0])
+
+
+def test_process_with_a_gpu_knows_no_secret_of_the_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWNERS_SECRET", "sesame")
+    command = [sys.executable, "-c", "import os; print(sorted(os.environ))"]
+    assert train(command, str(tmp_path), DECLARED_S) == 0
+    names = (tmp_path / LOG).read_text()
+    assert "PATH" in names
+    assert "OWNERS_SECRET" not in names
 
 
 class StandIn(types.ModuleType):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.records import TEST_COUNT, build_record
+from trainer.declared import tell_choice
 from trainer.metrics import Overlap
 from trainer.recipe import PAIRS, PRESETS
 from trainer.record import Record, Records
@@ -12,7 +13,6 @@ from trainer.report.observations import (
     converged_epoch,
     list_differences,
     observe,
-    tell_choice,
 )
 
 REFERENCE = {

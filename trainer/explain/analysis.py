@@ -13,22 +13,19 @@ from trainer.data import Dataset, Split, evaluated_rows, split_validation
 from trainer.explain.analysed import Analysis, AnalysisFacts, ModelFacts, PathFacts, name_path
 from trainer.explain.movement import measure_movement, measure_stage_movement
 from trainer.explain.neighbours import Bank, quantise
-from trainer.explain.paths import Path, have_one_backbone, interpolate, list_places
+from trainer.explain.paths import BATCH, Path, have_one_backbone, interpolate, list_places
 from trainer.explain.plane import Plane, fit_plane
 from trainer.explain.reestimation import estimate_statistics
 from trainer.explain.similarity import measure_cka
 from trainer.model import Backbone, build_pretrained
 from trainer.predict import Quartet
-from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, RECIPE_NAMES
+from trainer.recipe import BACKBONE_OF, PAIRS, PLAIN_BACKBONE, RECIPE_NAMES
 from trainer.resnet import STAGE_NAMES, FoldedBackbone, is_head
 
-PAIRS = (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen"))
-"""Models between which there is a path."""
 POINTS = 11
 """Places along a path where accuracy is measured, both ends among them."""
 ESTIMATED_ON = 300
 """Training images of the sample that BatchNorm's statistics along a path are estimated on."""
-_BATCH = 50
 
 Tell = Callable[[str], None]
 """Takes a line about what is being computed."""
@@ -103,7 +100,7 @@ class _Analyser:
             ("training", self._training.images),
             ("test", self._sample.test.images),
         ):
-            batches = [quartet.classify(batch).features for batch in images.split(_BATCH)]
+            batches = [quartet.classify(batch).features for batch in images.split(BATCH)]
             parts[part] = {
                 name: torch.cat([batch[name] for batch in batches]) for name in quartet.records
             }
@@ -188,7 +185,7 @@ class _Analyser:
         with torch.inference_mode():
             batches = [
                 backbone.list_maps(normalise(batch, image_px))
-                for batch in self._sample.test.images.split(_BATCH)
+                for batch in self._sample.test.images.split(BATCH)
             ]
         maps = {
             stage: torch.cat([batch[index] for batch in batches])

@@ -11,7 +11,7 @@ from trainer.augment import normalise
 from trainer.resnet import FoldedBackbone, is_head, list_statistics
 
 STATISTICS = ("running_mean", "running_var")
-_BATCH = 50
+BATCH = 50
 """Images at once: so few that a layer's maps stay in a processor's caches."""
 
 
@@ -53,7 +53,7 @@ class Path:
         weights = self.weights_at(place)
         with torch.inference_mode():
             backbone = FoldedBackbone(weights, self.image_px)
-            batches = images.split(_BATCH)
+            batches = images.split(BATCH)
             features = [backbone(normalise(batch, self.image_px)) for batch in batches]
         return self.classify_features(place, torch.cat(features))
 

@@ -59,7 +59,7 @@ def sweep_rates(
     """Trains a last layer for every optimizer and rate, as the engine would train the recipe.
 
     Same seed, order, schedule and arithmetic; each cell's accuracies are those that `train` records
-    for it, of a last layer rounded as it is stored.
+    for it, of a last layer rounded as it is stored; a running average is not kept.
 
     Args:
         recipe: a frozen one.

@@ -8,10 +8,10 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 
 from trainer.backbones import tell_backbone
 from trainer.record import Record
+from trainer.shards import HUB_DATASET
 
 LICENSE = "apache-2.0"
-DATA_SET = "uoft-cs/cifar10"
-"""CIFAR-10's name on the Hub."""
+DATA_SET = HUB_DATASET
 TASK = "image-classification"
 
 

@@ -8,13 +8,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from trainer.backbones import tell_backbone
 from trainer.checkpoint import list_names, load_checkpoint, load_familiarity, load_predictions
+from trainer.declared import tell_choice
 from trainer.files import write_file
 from trainer.hub import MODEL_SUFFIXES
 from trainer.publication.card import build_card_data
 from trainer.recipe import CLASSES, NATIVE_PX
 from trainer.record import Record, Records
 from trainer.report import plots
-from trainer.report.observations import tell_choice
 from trainer.wording import percent
 
 CONFIG, CARD = "config.json", "README.md"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainer.declared import describe_setting
+from trainer.declared import describe_setting, tell_choice
 from trainer.metrics import most_confused
 from trainer.recipe import CLASSES, PAIRS, Recipe
 from trainer.record import Epoch, Record, Records
@@ -36,11 +36,6 @@ FREEZING = (("sgd_full", "sgd_frozen"), ("adam_full", "adam_frozen"))
 Verdicts = Mapping[tuple[str, str], Evidence]
 """A pair of recipe names to what decides between the two; only where both were measured on the same
 test images."""
-
-
-def tell_choice(recipe: Recipe, name: str) -> str:
-    """What a recipe chose for a setting, as its declaration words it: `Adam`, `all layers`."""
-    return dict(describe_setting(type(recipe), name).choices)[getattr(recipe, name)]
 
 
 def tell_label(name: str) -> str:

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainer.calibration import Confidence, Reliability
-from trainer.declared import describe_setting
+from trainer.declared import tell_choice
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
-from trainer.recipe import CLASSES, PRESETS, Recipe
+from trainer.recipe import CLASSES, PRESETS
 from trainer.record import Records
 from trainer.seeds import Runs, find_levels
 from trainer.wording import AS_SHOWN, AS_TRAINED, percent
@@ -196,8 +196,9 @@ def plot_seeds(runs: Runs, records: Records) -> bytes:
             axes.set_yticks(range(len(group)), [spread.recipe for spread in group])
             axes.set_ylim(len(group) - 0.4, -0.6)
             first = PRESETS[group[0].preset][group[0].recipe]
-            trained = dict(describe_setting(Recipe, "trained").choices)[first.trained]
-            axes.set_title(f"preset {first.preset}: {trained}", loc="left", fontsize=9)
+            axes.set_title(
+                f"preset {first.preset}: {tell_choice(first, 'trained')}", loc="left", fontsize=9
+            )
             axes.grid(axis="x", alpha=0.3)
             axes.margins(x=0.08)
         strips[-1].set_xlabel("test accuracy, %")

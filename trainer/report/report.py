@@ -15,7 +15,7 @@ from trainer import checkpoint
 from trainer.backbones import tell_backbone
 from trainer.calibration import BINS, LEAST_IN_BIN, Confidence, measure_confidence
 from trainer.checkpoint import Predictions
-from trainer.declared import describe_setting
+from trainer.declared import describe_setting, tell_choice
 from trainer.events import ResourceSample, RunStarted, read_events
 from trainer.files import write_file
 from trainer.metrics import measure_overlap
@@ -28,14 +28,13 @@ from trainer.report.observations import (
     best_epoch,
     conclude,
     observe,
-    tell_choice,
     tell_label,
 )
 from trainer.report.pictures import choose_pictures
 from trainer.report.seeds import tell_seeds
 from trainer.seeds import Runs, load_runs, weigh
 from trainer.timing import TrainingTime, time_alone
-from trainer.wording import count, describe_confidence, duration, join, percent
+from trainer.wording import CURVES, count, describe_confidence, duration, join, percent
 
 TITLE = "Four ways to fine-tune a ResNet-18 on CIFAR-10"
 SHOWN = (
@@ -128,9 +127,7 @@ def _draw_figures(
     records: Records, predictions: dict[str, Predictions], samples: Samples
 ) -> dict[str, bytes]:
     figures = {
-        "test-accuracy": plots.plot_curves(records, "test_accuracy", "test accuracy, %", True),
-        "train-loss": plots.plot_curves(records, "train_loss", "train loss, nats"),
-        "test-loss": plots.plot_curves(records, "test_loss", "test loss, nats"),
+        **{name: plots.plot_curves(records, *curve) for name, curve in CURVES.items()},
         "confusion": plots.plot_confusions(records),
     }
     chosen = choose_pictures(records)

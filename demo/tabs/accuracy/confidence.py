@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from demo.models import Models
+from demo.answers import RecordedAnswers
 from demo.tables import list_confidence
 from demo.tabs.accuracy.figures import draw_exports
 from demo.tabs.changes import Part
@@ -10,7 +10,7 @@ from demo.tabs.shared import create_html, create_table
 from demo.templates import render
 from demo.words import accuracy as words
 from demo.words.common import LABELS, inline_label
-from trainer.calibration import Reliability, measure_confidence
+from trainer.calibration import Reliability
 from trainer.palette import COLOURS
 from trainer.wording import describe_confidence
 
@@ -18,13 +18,8 @@ from trainer.wording import describe_confidence
 class ConfidencePart:
     """Reliability diagrams and temperatures of the models whose recorded answers are at hand."""
 
-    def __init__(self, models: Models) -> None:
-        self._measured = {
-            name: measure_confidence(
-                answers.probabilities, answers.labels, models.records[name].temperature
-            )
-            for name, answers in models.predictions.items()
-        }
+    def __init__(self, answers: RecordedAnswers) -> None:
+        self._measured = answers.measured
         with gr.Column(visible=bool(self._measured)):
             self._draw()
 

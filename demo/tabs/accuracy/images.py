@@ -42,7 +42,8 @@ class ImagePages:
         shown = at_hand[A_PAGE * (page - 1) : A_PAGE * page].tolist()
         note = words.describe_shown(len(rows), len(at_hand), page, pages)
         at_all = words.describe_gallery(len(self._gallery.rows), self._gallery.total)
-        mistaken = bool((self._wrong(rows, names)).any()) if len(rows) else False
+        predicted, labels = self._answers.predicted, self._answers.labels[rows]
+        mistaken = any(bool((predicted[name][rows] != labels).any()) for name in names)
         return render(
             "images.html",
             words=words,
@@ -70,13 +71,6 @@ class ImagePages:
             "images.html", words=words, heading=heading, note=reason, models=[], images=[],
             orders=[], pages=[], where="",
         )  # fmt: skip
-
-    def _wrong(self, rows: Tensor, names: Sequence[str]) -> Tensor:
-        answers = self._answers
-        wrong = answers.predicted[names[0]][rows] != answers.labels[rows]
-        for name in names[1:]:
-            wrong = wrong | (answers.predicted[name][rows] != answers.labels[rows])
-        return wrong
 
     def _describe(self, row: int) -> dict[str, Any]:
         answers = self._answers

@@ -15,7 +15,6 @@ from demo.templates import render
 from demo.words import accuracy as words
 from demo.words.common import LABELS
 from demo.words.seeds import describe_evidence
-from trainer.metrics import confusion_matrix, confusion_shares
 
 
 class PairPart:
@@ -27,10 +26,6 @@ class PairPart:
         self._models, self._answers, self._images = models, answers, images
         self._gallery = gallery
         self._compared = list(answers.predicted)
-        self._shares = {
-            name: confusion_shares(confusion_matrix(answers.labels, classes)).numpy()
-            for name, classes in answers.predicted.items()
-        }
 
     def draw(self, view: View) -> None:
         """
@@ -80,8 +75,8 @@ class PairPart:
     def _draw_difference(self, view: View) -> str:
         one, two = view.first, view.second
         grid = draw_difference(
-            self._shares[one],
-            self._shares[two],
+            self._answers.confusion_shares[one],
+            self._answers.confusion_shares[two],
             words.describe_difference(one, two),
             view.difference_cell,
         )

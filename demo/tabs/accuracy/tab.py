@@ -71,7 +71,7 @@ class AccuracyTab:
         self.link = gr.JSON({}, visible="hidden", elem_id="accuracy-link")
         self.sent = gr.JSON({}, visible="hidden", elem_id="accuracy-sent")
         self.figures = FiguresPart(self._models)
-        self.confidence = ConfidencePart(self._models)
+        self.confidence = ConfidencePart(self.answers)
         self._draw_matrices()
         self.pair = PairPart(self._models, self.answers, self._images, self._gallery)
         with gr.Column(visible=len(self._compared) > 1):
