@@ -112,7 +112,7 @@ def test_notebook_is_committed_as_it_is_written() -> None:
 
 
 def test_finetune_goes_on_from_its_own_weights(tmp_path: Path) -> None:
-    few = {"sample": True, "images": 64, "batch_size": 16, "evaluated": 100}
+    few: dict[str, Any] = {"sample": True, "images": 64, "batch_size": 16, "evaluated": 100}
     four = CHECKPOINTS
     first = finetune(
         start=BACKBONE_OF, optimizer="adam", steps=2, checkpoints=four, out=tmp_path, **few
