@@ -27,8 +27,8 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, Job, create_token
 from demo.tabs.job_view import WATCHED_S
 from trainer.events import Event, RunStarted, StepSummary, read_events
-from trainer.finetune import settings_like_start
 from trainer.recipe import JobSettings
+from trainer.short_run import settings_like_start
 
 RESULTS = Path("docs/job-benchmarks.json")
 PAGE = Path("docs/job-benchmarks.md")

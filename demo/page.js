@@ -17,9 +17,21 @@
     const to = rows[clamp(row + step[0] + edge, rows.length - 1)];
     const next = to[clamp(column + step[1], to.length - 1)];
     event.preventDefault();
-    from.tabIndex = -1;
-    next.tabIndex = 0;
     next.focus();
+  });
+  /* However a cell was reached, by arrows or by a click, it is its grid's only stop. */
+  const stopAt = (cell) => {
+    for (const stop of cell.closest('tbody').querySelectorAll('[tabindex="0"]')) stop.tabIndex = -1;
+    cell.tabIndex = 0;
+  };
+  document.addEventListener('focusin', (event) => {
+    const cell = event.target.closest?.('.q-matrix button');
+    if (cell) stopAt(cell);
+  });
+  /* A cell's name is sent once, and is its tooltip too. */
+  document.addEventListener('pointerover', (event) => {
+    const cell = event.target.closest?.('.q-matrix button:not([title])');
+    if (cell) cell.title = cell.getAttribute('aria-label');
   });
 
   /* What Gradio leaves out: an empty plot has a name but no role, and code that scrolls sideways
@@ -61,6 +73,17 @@
   };
 
   window.quartet = {
+    /* Marks the chosen cell of matrices: an element's id to a choice, or to null for none. */
+    press(cells) {
+      for (const [id, choice] of Object.entries(cells)) {
+        const grid = document.querySelector(`#${id} .q-matrix`);
+        for (const cell of grid?.querySelectorAll('button') ?? []) {
+          const pressed = cell.dataset.choice === choice;
+          cell.setAttribute('aria-pressed', pressed);
+          if (pressed && !grid.contains(document.activeElement)) stopAt(cell);
+        }
+      }
+    },
     hold(name, link) {
       links[name] = link ?? {};
       if (name === tab) write();

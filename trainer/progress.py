@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.constrain import Constrain
@@ -14,6 +15,7 @@ from trainer import wording
 from trainer.events import (
     EpochFinished,
     Event,
+    EventLog,
     OnEvent,
     ResourceSample,
     RunFailed,
@@ -21,8 +23,35 @@ from trainer.events import (
     RunStarted,
     StepSummary,
 )
+from trainer.files import lock_folder
 
 BAR_WIDTH = 24
+
+
+@contextlib.contextmanager
+def listening(
+    folder: Path, holder: str, names: list[str], writes: bool = True
+) -> Iterator[tuple[OnEvent, OnEvent]]:
+    """Locks the folder, and yields who takes events: log and screen, and the screen alone.
+
+    Args:
+        holder: what the lock says of who holds it.
+        writes: False in a process whose events another one tells.
+    """
+    if not writes:
+        yield _ignore, _ignore
+        return
+    with (
+        lock_folder(folder, holder),
+        contextlib.closing(EventLog(folder / "events.jsonl")) as log,
+        show_progress(names) as screen,
+    ):
+
+        def on_event(event: Event) -> None:
+            log(event)
+            screen(event)
+
+        yield on_event, screen
 
 
 @contextlib.contextmanager
@@ -41,6 +70,10 @@ def show_progress(recipes: list[str], console: Console | None = None) -> Iterato
 
     with Live(get_renderable=table.render, console=console, refresh_per_second=4):
         yield on_event
+
+
+def _ignore(_: Event) -> None:
+    pass
 
 
 def _print_line(event: Event) -> None:

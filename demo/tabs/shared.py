@@ -22,13 +22,14 @@ element.addEventListener('click', (event) => {
   trigger('click', {choice: chosen});
 });
 watch('value', () => {
-  if (chosen === null) return;
-  element.querySelector(`[data-choice="${chosen}"]`)?.focus({preventScroll: true});
+  if (chosen !== null && document.activeElement === document.body) {
+    element.querySelector(`[data-choice="${chosen}"]`)?.focus({preventScroll: true});
+  }
   chosen = null;
 });
 """
 """JavaScript for `gr.HTML`: a click on an element with `data-choice` is an event with that
-`choice`; redrawing leaves the keyboard where it was."""
+`choice`; redrawing leaves the keyboard where it was, unless that is elsewhere by then."""
 
 
 Column = tuple[str, str]

@@ -157,13 +157,28 @@ def test_matrix_is_one_tab_stop_with_arrows_inside(open_link: OpenLink) -> None:
     assert not page.evaluate("document.querySelector('#matrix').contains(document.activeElement)")
 
 
+def test_small_matrix_stays_one_tab_stop_after_a_click(open_link: OpenLink) -> None:
+    """It is not drawn anew, so that what was its stop before is still there."""
+    page = open_link("tab=accuracy")
+    small = page.locator("#overview").get_by_role("grid", name=LABELS["sgd_frozen"])
+    small.locator("[data-choice$=',3,5']").click()
+    expect(sentence(page, "cell-images")).to_contain_text("a cat taken for a dog")
+    page.keyboard.press("ArrowRight")
+    expect(small.locator("[data-choice$=',3,6']")).to_be_focused()
+    expect(small.locator("[tabindex='0']")).to_have_count(1)
+    page.keyboard.press("Shift+Tab")
+    assert not small.evaluate("(table) => table.contains(document.activeElement)")
+
+
 def test_accuracy_sends_nothing_again(open_link: OpenLink) -> None:
     page = open_link()
     page.get_by_role("tab", name="Accuracy").click()
     expect(page.locator("#pair-images figure").first).to_be_visible()
     expect(page.locator("#reliability svg")).to_have_count(4)
     page.get_by_role("tab", name="About").click()
-    seen = "#overview table, #difference table, #reliability svg, #pair-images figure"
+    seen = (
+        "#overview table, #matrix table, #difference table, #reliability svg, #pair-images figure"
+    )
     count = page.evaluate(
         """(seen) => {
           const drawn = [...document.querySelectorAll(seen)];
@@ -176,6 +191,20 @@ def test_accuracy_sends_nothing_again(open_link: OpenLink) -> None:
     page.locator("#matrix [data-choice='0,9']").click()
     expect(sentence(page, "cell-images")).to_contain_text("an airplane taken for a truck")
     expect(page.locator("[id=drawn-before]")).to_have_count(count)
+    page.get_by_label("True class", exact=True).click()
+    page.get_by_role("option", name="ship", exact=True).click()
+    expect(sentence(page, "cell-images")).to_contain_text("a ship taken for a truck")
+    pressed = page.locator("#matrix [aria-pressed=true]")
+    expect(pressed).to_have_attribute("data-choice", "8,9")
+    expect(page.locator("#matrix [tabindex='0']")).to_have_attribute("data-choice", "8,9")
+    page.locator("#matrix-model").get_by_label(LABELS["adam_frozen"]).check()
+    expect(sentence(page, "cell-images")).to_contain_text(LABELS["adam_frozen"])
+    expect(pressed).to_have_attribute("data-choice", "8,9")
+    expect(page.locator("#matrix-model").get_by_label(LABELS["adam_frozen"])).to_be_focused()
+    page.locator("#difference [data-choice='3,5']").click()
+    expect(page.locator("#difference [aria-pressed=true]")).to_have_attribute("data-choice", "3,5")
+    page.locator("#overlap").get_by_role("button").first.click()
+    expect(page.locator("#difference [aria-pressed=true]")).to_have_count(0)
 
 
 def test_picture_is_in_the_address_and_opens_elsewhere(open_link: OpenLink) -> None:

@@ -25,10 +25,10 @@ from trainer.explain.analysed import (
 from trainer.explain.drawing import draw_step_sizes
 from trainer.explain.heat import measure_heat, share_in
 from trainer.explain.written import write_changes, write_picture
-from trainer.finetune import load_start
 from trainer.predict import Quartet
 from trainer.recipe import CLASSES, PLAIN_BACKBONE, RECIPE_NAMES
 from trainer.record import Record
+from trainer.short_run import load_start
 from trainer.stop import StopRequest
 
 FULL = ("sgd_full", "adam_full")

@@ -17,9 +17,9 @@ from trainer.data import evaluated_rows, load_dataset, split_validation
 from trainer.events import EpochFinished, RunFinished, StepSummary, read_events
 from trainer.familiarity import LEAST_IMAGES
 from trainer.figures import stored_outputs
-from trainer.finetune import choose_images
 from trainer.recipe import CLASSES, JobSettings
 from trainer.resnet import is_head
+from trainer.short_run import choose_images
 
 QUICK = ("--sample", "--images", "128", "--batch-size", "32", "--evaluated", "50")
 

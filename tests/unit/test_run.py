@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import save_file
 
 from trainer.checkpoint import to_stored
-from trainer.finetune import settings_like_start
 from trainer.model import build_model
 from trainer.optimizers import build_optimizer
 from trainer.recipe import PRESETS
 from trainer.run import Run
+from trainer.short_run import settings_like_start
 
 
 @pytest.mark.parametrize(("step", "ended_early"), [(3, True), (4, False)])

@@ -333,6 +333,7 @@ def test_difference_cell_shows_what_one_of_two_says(accuracy: AccuracyTab) -> No
         assert accuracy.answers.labels[row] == 3
         assert (said["sgd_full"][row] == 5) != (said["adam_frozen"][row] == 5)
     assert shown[accuracy.pair.difference].count('aria-pressed="true"') == 1
+    assert shown[accuracy.cells]["difference"] == "3,5"
 
 
 def test_what_one_alone_gets_right_is_shown(accuracy: AccuracyTab) -> None:
@@ -375,9 +376,10 @@ def test_page_that_shows_all_is_sent_nothing_again(accuracy: AccuracyTab) -> Non
     assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link}
     moved = accuracy.on_cell(holds, chosen("0,8"))
     assert set(moved) == {
-        accuracy.sent, accuracy.link, accuracy.true, accuracy.said, accuracy.matrix,
+        accuracy.sent, accuracy.link, accuracy.true, accuracy.said, accuracy.cells,
         accuracy.images,
     }  # fmt: skip
+    assert moved[accuracy.cells] == {"matrix": "0,8", "difference": None}
 
 
 def test_link_opens_what_was_on_screen(accuracy: AccuracyTab, shared: Shared) -> None:

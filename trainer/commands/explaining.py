@@ -102,7 +102,7 @@ def sweep(
     from trainer.checkpoint import load_record
     from trainer.explain.sweep import SweepCell, sweep_rates
     from trainer.files import write_file
-    from trainer.finetune import load_start
+    from trainer.short_run import load_start
 
     recipe = load_record(checkpoints, BACKBONE_OF).recipe
     backbone = load_start(PLAIN_BACKBONE, checkpoints)

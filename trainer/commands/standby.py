@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-_NEEDED = ("trainer.engine", "trainer.finetune", "trainer.device")
+_NEEDED = "trainer.api"
 """What `finetune` imports when it runs."""
 
 
@@ -20,8 +20,7 @@ def await_arguments() -> list[str] | None:
     Returns:
         The arguments, or None where the input ended without any.
     """
-    for name in _NEEDED:
-        importlib.import_module(name)
+    importlib.import_module(_NEEDED)
     line = sys.stdin.readline()
     if not line:
         return None

@@ -1,11 +1,9 @@
 """`train` and `finetune`: the commands that train."""
 
-import contextlib
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -21,15 +19,11 @@ from trainer.commands.flags import (
     Switch,
 )
 from trainer.errors import TrainingError
-from trainer.events import Event, EventLog, OnEvent, RunFailed, RunFinished
-from trainer.files import hash_tensors, lock_folder
-from trainer.progress import show_progress
+from trainer.events import RunFinished
+from trainer.progress import listening
 from trainer.recipe import PRESETS, JobSettings
-from trainer.record import Origin, OwnPictures, Record
+from trainer.record import Record
 from trainer.stop import Interrupted, stop_on_signals
-
-if TYPE_CHECKING:
-    from trainer.data import Dataset, Split
 
 TRAIN_ORDER = ("sgd_frozen", "adam_frozen", "sgd_full", "adam_full")
 """Minutes before hours."""
@@ -76,7 +70,7 @@ def train(
         placement = Placement(out, device, precision, resume, save_every_s, world=world)
         trainer = Trainer(data, weights, placement)
         try:
-            with _listening(out, "a training run", names, world.writes) as (on_event, show):
+            with listening(out, "a training run", names, world.writes) as (on_event, show):
                 for recipe in recipes:
                     if resume and (record := trainer.finished(recipe)):
                         show(_tell_finished(record))
@@ -116,80 +110,24 @@ def finetune(
         out: Where checkpoint and events.jsonl go.
         summary_every_s: Seconds between progress events.
     """
-    if (out / f"{name}.json").exists():
-        raise TrainingError("finetuned_exists", folder=out, name=name)
-    given = JobSettings(**settings)
-    given.recipe(name)  # what is wrong in itself is said before torch is imported
+    JobSettings(**settings).recipe(name)  # what is wrong in itself is said before torch is imported
     with stop_on_signals() as stop:
-        with _telling_failure(out, name):
-            from trainer.engine import Placement, Trainer
-            from trainer.finetune import load_start, read_own_pictures, settings_like_start
+        from trainer import api
 
-            job = settings_like_start(checkpoints=checkpoints, **{**settings, "start": given.start})
-            start = load_start(job.start, checkpoints)
-            data = source.load()
-            pictures = None if own is None else read_own_pictures(own)
-            splits = _choose_splits(data, job, pictures)
-            recipe = job.recipe(name)
-            if 2 <= len(splits["train"]) < recipe.batch_size:
-                recipe = recipe.changed(batch_size=len(splits["train"]))
-            placement = Placement(
-                out,
-                source.find_device(),
-                summary_every_s=summary_every_s,
-                keep_features=True,
-                measure_start=True,
-                keep_stopped=True,
-            )
-            origin = _describe_origin(job.changed(start=start.name), start.sha256, pictures)
-        trainer = Trainer(data, start, placement, splits, origin)
-        with _listening(out, "a fine-tuning run", [name]) as (on_event, _):
-            trainer.fit(recipe, on_event, stop)
-    print(f"{out / name}.safetensors is written")
+        finetuned = api.finetune(
+            checkpoints=checkpoints,
+            data=source.data,
+            sample=source.sample,
+            device=source.device,
+            own=own,
+            out=out,
+            name=name,
+            summary_every_s=summary_every_s,
+            stop=stop,
+            **settings,
+        )
+    print(f"{finetuned.weights} is written")
     return 0
-
-
-@contextlib.contextmanager
-def _listening(
-    folder: Path, holder: str, names: list[str], writes: bool = True
-) -> Iterator[tuple[OnEvent, OnEvent]]:
-    """Locks the folder, and yields who takes events: log and screen, and the screen alone.
-
-    Args:
-        holder: what the lock says of who holds it.
-        writes: False in a process whose events another one tells.
-    """
-    if not writes:
-        yield _ignore, _ignore
-        return
-    with (
-        lock_folder(folder, holder),
-        contextlib.closing(EventLog(folder / "events.jsonl")) as log,
-        show_progress(names) as screen,
-    ):
-
-        def on_event(event: Event) -> None:
-            log(event)
-            screen(event)
-
-        yield on_event, screen
-
-
-@contextlib.contextmanager
-def _telling_failure(folder: Path, name: str) -> Iterator[None]:
-    """Says in a folder that is there why its run did not begin, as the engine does of one that has;
-    whoever made the folder waits for that."""
-    try:
-        yield
-    except Exception as error:
-        if folder.is_dir():
-            with contextlib.closing(EventLog(folder / "events.jsonl")) as log:
-                log(RunFailed.tell(name, error, step=0))
-        raise
-
-
-def _ignore(_: Event) -> None:
-    pass
 
 
 def _refuse_to_overwrite(folder: Path, names: list[str]) -> None:
@@ -209,40 +147,4 @@ def _tell_finished(record: Record) -> RunFinished:
         train_s=record.train_s,
         seconds=record.seconds,
         checkpoint=f"{record.name}.safetensors",
-    )
-
-
-def _choose_splits(
-    data: "Dataset", settings: JobSettings, pictures: "Split | None"
-) -> "dict[str, Split]":
-    """The images a short run sees."""
-    from trainer.data import evaluated_rows, split_validation
-    from trainer.finetune import choose_images, mix_in
-
-    training, validation = split_validation(data)
-    training = choose_images(training, settings)
-    if pictures is not None:
-        training = mix_in(training, pictures, settings.own_repeats)
-    measured = {"validation": validation, "test": data.test}
-    return {
-        "train": training,
-        **{
-            name: split.subset(evaluated_rows(len(split), settings.evaluated))
-            for name, split in measured.items()
-        },
-    }
-
-
-def _describe_origin(settings: JobSettings, start_sha256: str, pictures: "Split | None") -> Origin:
-    import torch
-
-    own = None
-    if pictures is not None:
-        own = OwnPictures(count=len(pictures), sha256=hash_tensors(vars(pictures)))
-    return Origin(
-        start=settings.start,
-        start_sha256=start_sha256,
-        settings=settings,
-        own_pictures=own,
-        threads=torch.get_num_threads(),
     )

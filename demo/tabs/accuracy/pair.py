@@ -55,9 +55,7 @@ class PairPart:
         pair = view.first, view.second
         at_hand = len(self._gallery.rows)
         return [
-            Part(
-                self.difference, (pair, view.difference_cell), lambda: self._draw_difference(view)
-            ),
+            Part(self.difference, pair, lambda: self._draw_difference(view)),
             Part(self.overlap, (pair, view.chosen), lambda: self._draw_overlap(view)),
             Part(
                 self.verdict,

@@ -70,6 +70,7 @@ class AccuracyTab:
     def _draw(self) -> None:
         self.link = gr.JSON({}, visible="hidden", elem_id="accuracy-link")
         self.sent = gr.JSON({}, visible="hidden", elem_id="accuracy-sent")
+        self.cells = gr.JSON({}, visible="hidden", elem_id="accuracy-cells")
         self.figures = FiguresPart(self._models)
         self.confidence = ConfidencePart(self.answers)
         self._draw_matrices()
@@ -132,6 +133,7 @@ class AccuracyTab:
             self.on_fetch, held, [*drawn, self.fetched], **raw
         )
         keep_link(ACCURACY_TAB, self.link)
+        self.cells.change(None, [self.cells], None, js="(cells) => window.quartet.press(cells)")
 
     def on_open(self, values: Values) -> Shown:
         """What the page does not show yet."""
@@ -230,7 +232,8 @@ class AccuracyTab:
             *self.figures.list_parts(),
             *self.confidence.list_parts(),
             Part(self.overview, None, self._draw_overview),
-            Part(self.matrix, (name, view.counting, cell), lambda: self._draw_matrix(view)),
+            Part(self.matrix, (name, view.counting), lambda: self._draw_matrix(view)),
+            Part(self.cells, (cell, view.difference_cell), lambda: name_cells(view)),
             Part(self.facts, name, lambda: self._draw_facts(name)),
             Part(
                 self.images,
@@ -281,6 +284,13 @@ class AccuracyTab:
             return self._images.explain(heading, explain(self._models.faults[name]))
         rows = self.answers.in_cell(name, *view.cell)
         return self._images.draw(heading, rows, view.order, view.page, [name])
+
+
+def name_cells(view: View) -> dict[str, str | None]:
+    """Id of a matrix to the choice of its cell that is chosen. The page marks it, so that no matrix
+    is sent again for another mark."""
+    cells = {"matrix": view.cell, "difference": view.difference_cell}
+    return {name: f"{cell[0]},{cell[1]}" if cell else None for name, cell in cells.items()}
 
 
 _SLUG = next(slug for slug, tab in TABS.items() if tab == ACCURACY_TAB)

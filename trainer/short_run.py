@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from trainer.checkpoint import load_checkpoint, load_record, load_weights
-from trainer.data import Split
+from trainer.data import Dataset, Split, evaluated_rows, split_validation
 from trainer.decoding import shared_decoder
 from trainer.errors import DataError, PictureError
-from trainer.files import hash_file
+from trainer.files import hash_file, hash_tensors
 from trainer.model import Backbone, load_backbone
 from trainer.recipe import (
     BACKBONE_OF,
@@ -28,6 +28,7 @@ from trainer.recipe import (
     JobSettings,
     Recipe,
 )
+from trainer.record import Origin, OwnPictures
 from trainer.resnet import is_head
 
 
@@ -136,4 +137,36 @@ def mix_in(train: Split, own: Split, repeats: int) -> Split:
     return Split(
         torch.cat([train.images, own.images.repeat(repeats, 1, 1, 1)]),
         torch.cat([train.labels, own.labels.repeat(repeats)]),
+    )
+
+
+def choose_splits(
+    data: Dataset, settings: JobSettings, own: Split | None = None
+) -> dict[str, Split]:
+    """The `train`, `validation` and `test` images a run sees, own pictures among the first."""
+    training, validation = split_validation(data)
+    training = choose_images(training, settings)
+    if own is not None:
+        training = mix_in(training, own, settings.own_repeats)
+    measured = {"validation": validation, "test": data.test}
+    return {
+        "train": training,
+        **{
+            name: split.subset(evaluated_rows(len(split), settings.evaluated))
+            for name, split in measured.items()
+        },
+    }
+
+
+def describe_origin(settings: JobSettings, start_sha256: str, own: Split | None = None) -> Origin:
+    """What, besides its recipe, decided a run."""
+    pictures = None
+    if own is not None:
+        pictures = OwnPictures(count=len(own), sha256=hash_tensors(vars(own)))
+    return Origin(
+        start=settings.start,
+        start_sha256=start_sha256,
+        settings=settings,
+        own_pictures=pictures,
+        threads=torch.get_num_threads(),
     )
