@@ -14,7 +14,7 @@ import trainer.explain
 from trainer.augment import normalise
 from trainer.explain.heat import enlarge, measure_heat, share_in
 from trainer.explain.movement import measure_movement, measure_stage_movement
-from trainer.explain.neighbours import Bank, quantise
+from trainer.explain.neighbours import Bank, Neighbours, quantise
 from trainer.explain.paths import Path, list_places, pack_statistics, unpack_statistics
 from trainer.explain.perturbations import PERTURBATIONS, Kind, perturb, trace_confidence
 from trainer.explain.plane import fit_plane
@@ -49,7 +49,7 @@ def network() -> ResNet:
 def body(network: ResNet) -> Body:
     weights = network.state_dict()
     head = weights["fc.weight"], weights["fc.bias"]
-    return Body(FoldedBackbone(weights, 64), 64, {"net": head})
+    return Body(FoldedBackbone(weights, 64), 64, "", {"net": head})
 
 
 def test_fine_stage_is_the_last_of_four_cells_a_side() -> None:
@@ -319,15 +319,25 @@ def test_reason_says_its_numbers() -> None:
     probabilities[CAT], probabilities[DOG] = 0.95, 0.042
     heat = torch.zeros(4, 4)
     heat[1, 1] = 16
-    reason = find_reason(
-        probabilities, torch.tensor([CAT] * 7 + [DOG]), torch.linspace(0.9, 0.8, 8), heat, True
-    )
+    rows, labels = torch.arange(8)[None], torch.tensor([[CAT] * 7 + [DOG]])
+    neighbours = Neighbours(rows, labels, torch.linspace(0.9, 0.8, 8)[None])
+    reason = find_reason(probabilities, neighbours, heat, True)
     assert (reason.answer, reason.runner_up, reason.centre) == (CAT, DOG, 1.0)
     assert reason.neighbours[CAT] == 7
     assert describe_reason(reason) == (
         "Clearly a cat (95.0 %, then dog with 4.2 %): 7 of the 8 training images most like it show "
         "a cat, and most of the heat lies in the middle."
     )
+
+
+def test_reason_is_told_without_neighbours_too() -> None:
+    reason = find_reason(torch.eye(10)[CAT] * 0.98 + 0.002, None, torch.ones(4, 4), True)
+    assert reason.similarity is None
+    assert describe_reason(reason) == "Clearly a cat (98.2 %, then airplane with 0.2 %)."
+    middle = find_reason(
+        torch.eye(10)[CAT], None, torch.nn.functional.pad(torch.ones(2, 2), [1] * 4), True
+    )
+    assert describe_reason(middle).endswith("): most of the heat lies in the middle.")
 
 
 def test_reason_tells_doubts_and_contradictions() -> None:
