@@ -23,7 +23,7 @@ NO_SUCH_EXAMPLE = "Choose one of the examples shown."
 SEEN = "As the models see it"
 NO_PICTURE = "Choose a picture to see what the four models say."
 ALL_TEN = "all ten classes"
-OWN_MODEL = "Your job's model"
+OWN_MODEL, OWN_MODEL_INLINE = "Your job's model", "your job's model"
 HEAT_FOR, OWN_ANSWER = "Show where they looked, for", "the class each of them answers"
 LOOKED, LOOKED_FOR = "where it looked", "for"
 MOST_LIKE, TRAINING_IMAGES = "most like these", "training images"
@@ -155,6 +155,12 @@ def describe_unprepared(fault: QuartetError) -> str:
     return f"Without the training images that the picture is most like. {explain(fault)}"
 
 
+def name_change(perturbation: Perturbation) -> str:
+    """A kind of change inside a sentence: `blur`, `JPEG`."""
+    label = perturbation.label
+    return label if label.isupper() else label.lower()
+
+
 def describe_amount(perturbation: Perturbation, amount: float) -> str:
     """`1.2 px`, `-45 degrees`."""
     return f"{amount:g} {perturbation.unit}"
@@ -164,7 +170,7 @@ def describe_changed(perturbation: Perturbation, amount: float) -> str:
     """The changed picture for screen readers."""
     if amount == perturbation.neutral:
         return "Your picture, unchanged"
-    return f"Your picture, {perturbation.label.lower()} {describe_amount(perturbation, amount)}"
+    return f"Your picture, {name_change(perturbation)} {describe_amount(perturbation, amount)}"
 
 
 def describe_step(amount: str, changed: Sequence[tuple[str, str]]) -> str:
@@ -177,14 +183,13 @@ def describe_step(amount: str, changed: Sequence[tuple[str, str]]) -> str:
     return f"{amount}: {said or 'all answer as before'}"
 
 
-def describe_breaks(curve: Curve, titles: Mapping[str, str]) -> str:
+def describe_breaks(curve: Curve, names: Mapping[str, str]) -> str:
     """Which model answers otherwise first, and which never does, in one or two sentences.
 
     Args:
-        titles: name to what the page calls each model of the curve.
+        names: of each model of the curve, as a sentence calls it.
     """
-    names = {name: f"\u201c{title}\u201d" for name, title in titles.items()}
-    label = curve.perturbation.label.lower()
+    label = name_change(curve.perturbation)
     steady = [names[name] for name, amount in curve.breaks.items() if amount is None]
     if not curve.first:
         return f"No {label} on this slider changes {'an' if len(names) > 1 else 'its'} answer."

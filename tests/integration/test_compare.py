@@ -24,7 +24,7 @@ from demo.tabs.compare import CompareTab
 from demo.tabs.compare.mind import FIRST
 from demo.tabs.shared import Shared
 from demo.words import compare as words
-from demo.words.common import LABELS
+from demo.words.common import LABELS, inline_label
 from tests.conftest import CHECKPOINTS
 from trainer.data import Dataset, split_validation
 from trainer.explain.analysed import FILE, Analysis
@@ -193,7 +193,7 @@ def test_slider_shows_the_curve_of_the_models(
         torch.from_numpy(look.pixels),
         "noise",
     )
-    assert words.describe_breaks(curve, LABELS) in mind
+    assert words.describe_breaks(curve, {name: inline_label(name) for name in LABELS}) in mind
     steps = re.split(r'<div class="q-step', mind)[1:10]
     assert len(steps) == len(curve.perturbation.amounts)
     for index, step in enumerate(steps):

@@ -4,6 +4,7 @@ import importlib
 import re
 from pathlib import Path as FilePath
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from trainer.augment import normalise
 from trainer.explain.heat import enlarge, measure_heat, share_in
 from trainer.explain.movement import measure_movement, measure_stage_movement
 from trainer.explain.neighbours import Bank, Neighbours, quantise
+from trainer.explain.painting import MAGMA, paint_heat
 from trainer.explain.paths import Path, list_places, pack_statistics, unpack_statistics
 from trainer.explain.perturbations import PERTURBATIONS, Kind, perturb, trace_confidence
 from trainer.explain.plane import fit_plane
@@ -104,6 +106,27 @@ def test_heat_of_a_picture_does_not_depend_on_its_batch(
     together = measure_heat(body, "net", maps, classes)
     alone = measure_heat(body, "net", maps[1:2], classes[1:2])
     assert torch.allclose(together[1:2], alone, atol=1e-4)
+
+
+def test_heat_is_painted_on_one_scale_over_the_picture() -> None:
+    picture = np.full((3, 4, 4), 100, np.uint8)
+    picture[:, 0, 0] = 200
+    heat = torch.zeros(2, 2)
+    heat[1, 1] = 4
+    painted = paint_heat(picture, heat, 4.0, 8).astype(int)
+    assert painted.shape == (3, 8, 8)
+    assert painted[:, 7, 7].tolist() == [round(35 + 0.65 * part) for part in MAGMA[-1]]
+    assert painted[:, 0, 0].tolist() == [round(70 + 0.65 * part) for part in MAGMA[0]]
+    half = paint_heat(picture, heat, 8.0, 8).astype(int)
+    assert half[:, 7, 7].tolist() == [round(35 + 0.65 * part) for part in MAGMA[2]]
+    assert np.array_equal(half[:, 0, 0], painted[:, 0, 0])
+    none = paint_heat(picture, torch.zeros(2, 2), 0.0, 8)
+    assert none[:, 7, 7].tolist() == [35, 35, 38]
+
+
+def test_colours_of_heat_are_those_of_magma() -> None:
+    theirs = matplotlib.colormaps["magma"](np.linspace(0, 1, len(MAGMA)))[:, :3] * 255
+    assert np.abs(theirs - np.array(MAGMA)).max() < 2
 
 
 def test_share_counts_cut_cells_in_part() -> None:

@@ -40,13 +40,14 @@ class Mind:
         perturbation = curve.perturbation
         amounts = [words.describe_amount(perturbation, each) for each in perturbation.amounts]
         titles = {one.name: one.title for one in sitting.subjects}
-        told = words.describe_breaks(curve, titles)
+        names = {one.name: one.inline for one in sitting.subjects}
+        told = words.describe_breaks(curve, names)
         return render(
             "mind.html",
             mark=sitting.mark,
             kind=kind,
             words=words,
-            label=perturbation.label,
+            change=words.name_change(perturbation),
             neutral=perturbation.amounts.index(perturbation.neutral),
             last=len(amounts) - 1,
             told=told,

@@ -7,7 +7,7 @@ from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.models import Look, ModelAnswer, Models, list_answer, load_own_model
 from demo.words import compare as words
-from demo.words.common import LABELS, start_label
+from demo.words.common import LABELS, inline_label, start_label
 from trainer.errors import CheckpointError
 from trainer.explain.neighbours import Bank
 from trainer.palette import COLOURS
@@ -30,6 +30,11 @@ class Subject:
     bank: Bank | None
     note: str = ""
     """What it began as, for the visitor's own."""
+
+    @property
+    def inline(self) -> str:
+        """Its name inside a sentence."""
+        return inline_label(self.name) if self.name in LABELS else words.OWN_MODEL_INLINE
 
     @property
     def said(self) -> ModelAnswer:
