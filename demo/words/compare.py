@@ -1,13 +1,16 @@
 """Sentences of the Compare tab, and of the API's answer."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from demo.faults import explain
 from demo.words.common import FINETUNE_TAB, inline_label
 from trainer.errors import QuartetError
-from trainer.explain.perturbations import Curve, Perturbation
 from trainer.recipe import CLASSES
 from trainer.wording import article, count, join, sentence
+
+if TYPE_CHECKING:
+    from trainer.explain.perturbations import Curve, Perturbation  # which imports torch
 
 PICTURE = "Your picture"
 PICTURE_HINT = "# Drop a picture here\nor click to choose one"
@@ -25,8 +28,8 @@ NO_PICTURE = "Choose a picture to see what the four models say."
 ALL_TEN = "all ten classes"
 OWN_MODEL, OWN_MODEL_INLINE = "Your job's model", "your job's model"
 HEAT_FOR, OWN_ANSWER = "Show where they looked, for", "the class each of them answers"
-LOOKED, LOOKED_FOR = "where it looked", "for"
-MOST_LIKE, TRAINING_IMAGES = "most like these", "training images"
+LOOKED, LOOKED_FOR = "looked here", "for"
+MOST_LIKE, TRAINING_IMAGES = "is most like", "these images"
 LIKE_LATER = "The training images most like it are being looked for: ask again in a moment."
 ENLARGED, CLOSE = "Where they looked", "Close"
 COLDEST, HOTTEST = "spoke for it least", "most"
@@ -155,18 +158,18 @@ def describe_unprepared(fault: QuartetError) -> str:
     return f"Without the training images that the picture is most like. {explain(fault)}"
 
 
-def name_change(perturbation: Perturbation) -> str:
+def name_change(perturbation: "Perturbation") -> str:
     """A kind of change inside a sentence: `blur`, `JPEG`."""
     label = perturbation.label
     return label if label.isupper() else label.lower()
 
 
-def describe_amount(perturbation: Perturbation, amount: float) -> str:
+def describe_amount(perturbation: "Perturbation", amount: float) -> str:
     """`1.2 px`, `-45 degrees`."""
     return f"{amount:g} {perturbation.unit}"
 
 
-def describe_changed(perturbation: Perturbation, amount: float) -> str:
+def describe_changed(perturbation: "Perturbation", amount: float) -> str:
     """The changed picture for screen readers."""
     if amount == perturbation.neutral:
         return "Your picture, unchanged"
@@ -183,7 +186,7 @@ def describe_step(amount: str, changed: Sequence[tuple[str, str]]) -> str:
     return f"{amount}: {said or 'all answer as before'}"
 
 
-def describe_breaks(curve: Curve, names: Mapping[str, str]) -> str:
+def describe_breaks(curve: "Curve", names: Mapping[str, str]) -> str:
     """Which model answers otherwise first, and which never does, in one or two sentences.
 
     Args:

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from trainer.explain.heat import enlarge
 
-OPACITY = 0.65
+OPACITY = (0.4, 0.8)
+"""Of the coldest and of the brightest colour: where it is cold the picture is still seen."""
 MAGMA = ((0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191))
 """Every quarter of matplotlib's magma, from no heat to the most: its brightness alone, which grows
 evenly, tells the order, in print and to colour-blind readers."""
@@ -30,5 +31,8 @@ def paint_heat(picture: np.ndarray, heat: Tensor, hottest: float, side: int) -> 
     share = (enlarge(heat[None], side)[0] / (hottest or 1.0)).clamp(0, 1) * (len(MAGMA) - 1)
     below = share.floor().long().clamp(max=len(MAGMA) - 2)
     part = (share - below)[..., None]
+    opacity = torch.lerp(
+        torch.tensor(OPACITY[0]), torch.tensor(OPACITY[1]), share / (len(MAGMA) - 1)
+    )
     colour = torch.lerp(colours[below], colours[below + 1], part).permute(2, 0, 1)
-    return torch.lerp(pixels, colour, OPACITY).round().to(torch.uint8).numpy()
+    return torch.lerp(pixels, colour, opacity).round().to(torch.uint8).numpy()

@@ -1,14 +1,14 @@
 """What would change the models' mind: a slider that makes the picture worse, and their confidence
 along it. All places of the slider are drawn at once; the page moves between them (page.js)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from demo.recent import Recent
-from demo.tabs.compare.subjects import Sitting
+from demo.tabs.compare.subjects import Sitting, Subject
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import compare as words
@@ -39,9 +39,6 @@ class Mind:
         curve = self._trace(sitting, kind)
         perturbation = curve.perturbation
         amounts = [words.describe_amount(perturbation, each) for each in perturbation.amounts]
-        titles = {one.name: one.title for one in sitting.subjects}
-        names = {one.name: one.inline for one in sitting.subjects}
-        told = words.describe_breaks(curve, names)
         return render(
             "mind.html",
             mark=sitting.mark,
@@ -50,38 +47,11 @@ class Mind:
             change=words.name_change(perturbation),
             neutral=perturbation.amounts.index(perturbation.neutral),
             last=len(amounts) - 1,
-            told=told,
-            chart={
-                "left": LEFT,
-                "top": TOP,
-                "step": STEP,
-                "bottom": TOP + HEIGHT,
-                "right": LEFT + STEP * (len(amounts) - 1),
-                "levels": [
-                    (TOP + HEIGHT * (1 - share), percent(share, 0)) for share in (0, 0.5, 1)
-                ],
-                "ends": [(LEFT, amounts[0]), (LEFT + STEP * (len(amounts) - 1), amounts[-1])],
-            },
-            lines=[
-                {
-                    "colour": one.colour,
-                    "title": one.title,
-                    "dashes": DASHES.get(one.name, OWN_DASHES),
-                    "points": " ".join(
-                        f"{x},{y:.1f}" for x, y in place(curve.confidence[one.name])
-                    ),
-                    "cross": find_cross(curve, one.name),
-                }
-                for one in sitting.subjects
-            ],
+            told=words.describe_breaks(curve, {one.name: one.inline for one in sitting.subjects}),
+            chart=describe_chart(amounts),
+            lines=[describe_line(one, curve) for one in sitting.subjects],
             steps=[
-                {
-                    "amount": amount,
-                    "source": embed(encode_pixels(curve.images[index].numpy())),
-                    "alt": words.describe_changed(perturbation, perturbation.amounts[index]),
-                    "rows": list_rows(sitting, curve, index),
-                    "said": words.describe_step(amount, list_changed(curve, titles, index)),
-                }
+                describe_place(sitting, curve, index, amount)
                 for index, amount in enumerate(amounts)
             ],
         )
@@ -100,6 +70,49 @@ class Mind:
             found = trace_confidence(classify, image, kind)
             self._curves.keep(key, found)
         return found
+
+
+def describe_chart(amounts: Sequence[str]) -> Mapping[str, Any]:
+    """The field of the diagram, as `mind.html` takes it.
+
+    Args:
+        amounts: every place of the slider in words.
+    """
+    right, bottom = LEFT + STEP * (len(amounts) - 1), TOP + HEIGHT
+    return {
+        "left": LEFT,
+        "top": TOP,
+        "step": STEP,
+        "right": right,
+        "bottom": bottom,
+        "levels": [(bottom - HEIGHT * share, percent(share, 0)) for share in (0, 0.5, 1)],
+        "ends": [(LEFT, amounts[0]), (right, amounts[-1])],
+    }
+
+
+def describe_line(one: Subject, curve: Curve) -> Mapping[str, Any]:
+    """A model's line in it."""
+    points = place(curve.confidence[one.name])
+    return {
+        "colour": one.colour,
+        "title": one.title,
+        "dashes": DASHES.get(one.name, OWN_DASHES),
+        "points": " ".join(f"{x},{y:.1f}" for x, y in points),
+        "cross": find_cross(curve, one.name),
+    }
+
+
+def describe_place(sitting: Sitting, curve: Curve, index: int, amount: str) -> Mapping[str, Any]:
+    """One place of the slider: the picture, and what every model says of it."""
+    titles = {one.name: one.title for one in sitting.subjects}
+    perturbation = curve.perturbation
+    return {
+        "amount": amount,
+        "source": embed(encode_pixels(curve.images[index].numpy())),
+        "alt": words.describe_changed(perturbation, perturbation.amounts[index]),
+        "rows": list_rows(sitting, curve, index),
+        "said": words.describe_step(amount, list_changed(curve, titles, index)),
+    }
 
 
 def place(confidence: Tensor) -> list[tuple[int, float]]:

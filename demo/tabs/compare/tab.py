@@ -95,8 +95,13 @@ class CompareTab:
             with gr.Column(scale=2, min_width=280):
                 self.seen = create_html(draw_seen(first), elem_id="seen")
                 self.crop = gr.Radio(words.CROP_CHOICES, value="centre", label=words.CROP)
+        self._draw_result(sitting)
+        self._draw_below(sitting)
+
+    def _draw_result(self, sitting: Sitting) -> None:
+        said, cards = self._draw_answers(sitting)
         with gr.Column(elem_id="result"):
-            self.result = create_html()
+            self.result = create_html(said)
             with gr.Row(equal_height=True):
                 self.asked = gr.Dropdown(
                     [(words.OWN_ANSWER, OWN_ANSWER), *((name, name) for name in CLASSES)],
@@ -106,9 +111,15 @@ class CompareTab:
                     elem_id="asked",
                 )
                 self.reasons = create_html(
-                    self._reasons.draw(sitting, None), elem_id="reasons", min_height=80
+                    self._reasons.draw(sitting, None),
+                    elem_id="reasons",
+                    min_width=240,
+                    min_height=80,
                 )
-            self.cards = create_html(elem_id="cards")
+            self.cards = create_html(cards, elem_id="cards")
+        create_html(render("enlarged.html", words=words), elem_id="enlarged")
+
+    def _draw_below(self, sitting: Sitting) -> None:
         with gr.Row(equal_height=True):
             self.label = gr.Dropdown(
                 list(CLASSES), value=None, label=words.TEACH_CLASS, min_width=160
@@ -135,10 +146,7 @@ class CompareTab:
             label=words.MIND_KIND,
             elem_id="mind-kind",
         )
-        self.mind = create_html(self._mind.draw(sitting, FIRST), elem_id="mind")
-        create_html(render("enlarged.html", words=words), elem_id="enlarged")
-        for component, value in self._show(sitting).items():
-            component.value = value
+        self.mind = create_html(self._mind.draw(sitting, FIRST), elem_id="mind", min_height=300)
 
     def _wire(self, tab: gr.Tab) -> None:
         answered = [self.seen, self.result, self.cards, self.shown]
@@ -293,16 +301,21 @@ class CompareTab:
         except PictureError as error:
             raise refuse(explain(error)) from error
 
-    def _show(self, sitting: Sitting) -> Shown:
-        """The sentence and the cards: the four models, then that of the visitor's newest job."""
+    def _draw_answers(self, sitting: Sitting) -> tuple[str, str]:
+        """The sentence, and the cards: the four models, then that of the visitor's newest job."""
         look = sitting.look
         truth = self._gallery.find_truth(look.pixels)
-        side = look.pixels.shape[-1]
-        notes = list_notes(look.said, truth, self._models.decider, side)
+        notes = list_notes(look.said, truth, self._models.decider, look.pixels.shape[-1])
+        explained = self._analyses.analysis is not None
+        return draw_said(look.said, notes), draw_cards(sitting, truth, explained)
+
+    def _show(self, sitting: Sitting) -> Shown:
+        """The answers; the mark has them explained."""
+        said, cards = self._draw_answers(sitting)
         return {
-            self.seen: draw_seen(look.pixels),
-            self.result: draw_said(look.said, notes),
-            self.cards: draw_cards(sitting, truth, self._analyses.analysis is not None),
+            self.seen: draw_seen(sitting.look.pixels),
+            self.result: said,
+            self.cards: cards,
             self.shown: sitting.mark,
         }
 
