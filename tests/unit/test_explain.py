@@ -354,9 +354,11 @@ def test_reason_says_its_numbers() -> None:
 
 
 def test_reason_is_told_without_neighbours_too() -> None:
-    reason = find_reason(torch.eye(10)[CAT] * 0.98 + 0.002, None, torch.ones(4, 4), True)
+    probabilities = torch.eye(10)[CAT] * 0.98
+    probabilities[DOG] = 0.02
+    reason = find_reason(probabilities, None, torch.ones(4, 4), True)
     assert reason.similarity is None
-    assert describe_reason(reason) == "Clearly a cat (98.2 %, then airplane with 0.2 %)."
+    assert describe_reason(reason) == "Clearly a cat (98.0 %, then dog with 2.0 %)."
     middle = find_reason(
         torch.eye(10)[CAT], None, torch.nn.functional.pad(torch.ones(2, 2), [1] * 4), True
     )

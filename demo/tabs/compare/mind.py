@@ -131,7 +131,7 @@ def find_cross(curve: Curve, name: str) -> tuple[int, float] | None:
     return place(curve.confidence[name])[curve.perturbation.amounts.index(amount)]
 
 
-def list_rows(sitting: Sitting, curve: Curve, index: int) -> list[Mapping[str, Any]]:
+def list_rows(sitting: Sitting, curve: Curve, index: int) -> list[dict[str, str]]:
     """What every model says at one place of the slider."""
     rows = []
     for one in sitting.subjects:
