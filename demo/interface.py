@@ -87,6 +87,8 @@ def build_app(checkpoints: Path | None = None) -> App:
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, folder)
     analyses = Analyses(folder, models.records)
+    if analyses.fault:
+        print(analyses.fault, file=sys.stderr)
     blocks = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
     with blocks:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from demo.faults import explain
 from demo.words.common import FINETUNE_TAB, inline_label
-from trainer.errors import QuartetError
 from trainer.recipe import CLASSES
 from trainer.wording import article, count, join, sentence
 
@@ -30,7 +28,11 @@ OWN_MODEL, OWN_MODEL_INLINE = "Your job's model", "your job's model"
 HEAT_FOR, OWN_ANSWER = "Show where they looked, for", "the class each of them answers"
 LOOKED, LOOKED_FOR = "looked here", "for"
 MOST_LIKE, TRAINING_IMAGES = "is most like", "these images"
-LIKE_LATER = "The training images most like it are being looked for: ask again in a moment."
+LIKE_LATER = "The training images most like it come with the next picture or class you choose."
+UNPREPARED = (
+    "The training images most like it are missing: they were not computed for these models; whoever "
+    "runs this app can have that done."
+)
 ENLARGED, CLOSE = "Where they looked", "Close"
 COLDEST, HOTTEST = "spoke for it least", "most"
 MIND = "What would change its mind?"
@@ -151,11 +153,6 @@ def describe_scale(hottest: float) -> str:
     return (
         f"One scale for all: the brightest place spoke {hottest:.1f} times as much as the average."
     )
-
-
-def describe_unprepared(fault: QuartetError) -> str:
-    """That the cards show no training images, and why."""
-    return f"Without the training images that the picture is most like. {explain(fault)}"
 
 
 def name_change(perturbation: "Perturbation") -> str:

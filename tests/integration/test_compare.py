@@ -212,7 +212,7 @@ def test_without_an_analysis_the_rest_is_explained_and_a_sentence_says_so(
     compare = asyncio.run(draw(models, jobs, Analyses(tmp_path, models.records)))
     values = hold(compare, cat)
     drawn = html.unescape(compare.on_explain(values, REQUEST)[compare.reasons])
-    assert "was not prepared: tell whoever runs this app." in drawn
+    assert words.UNPREPARED in drawn
     assert "python" not in drawn
     assert FILE not in drawn
     for part in split_parts(drawn).values():

@@ -63,7 +63,6 @@ class Reasons:
                     "sentence": self._word(one, explained[one.name]),
                 }
             )
-        fault = self._analyses.fault
         return render(
             "reasons.html",
             mark=sitting.mark,
@@ -73,7 +72,7 @@ class Reasons:
             empty=range(NEIGHBOURS if self._analyses.analysis else 0),
             longest=longest_reason(sitting.familiar),
             scale=words.describe_scale(hottest),
-            fault=fault and words.describe_unprepared(fault),
+            fault=words.UNPREPARED if self._analyses.fault else "",
         )
 
     def _explain(self, sitting: Sitting, one: Subject) -> Explanation:
