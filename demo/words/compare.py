@@ -30,8 +30,8 @@ LOOKED, LOOKED_FOR = "looked here", "for"
 MOST_LIKE, TRAINING_IMAGES = "is most like", "these images"
 LIKE_LATER = "The training images most like it come with the next picture or class you choose."
 UNPREPARED = (
-    "The training images most like it are missing: they were not computed for these models; whoever "
-    "runs this app can have that done."
+    "The training images most like it are missing: what tells them was not computed for these "
+    "models; whoever runs this app can have that done."
 )
 ENLARGED, CLOSE = "Where they looked", "Close"
 COLDEST, HOTTEST = "spoke for it least", "most"

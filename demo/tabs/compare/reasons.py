@@ -14,6 +14,7 @@ from demo.tabs.compare.subjects import Sitting, Subject
 from demo.templates import embed, render
 from demo.uploads import to_image
 from demo.words import compare as words
+from demo.words.common import LABELS
 from trainer.explain.explanation import Explanation, explain_answer
 from trainer.explain.heat import measure_heat
 from trainer.explain.neighbours import NEIGHBOURS, Neighbours
@@ -91,7 +92,8 @@ class Reasons:
         return measure_heat(body, one.name, maps, torch.tensor([asked]))[0]
 
     def _word(self, one: Subject, explanation: Explanation) -> str:
-        if one.bank is None and self._analyses.analysis is not None:
+        awaited = one.bank is None and one.name not in LABELS
+        if awaited and self._analyses.analysis is not None:
             return f"{explanation.sentence} {words.LIKE_LATER}"
         return explanation.sentence
 
