@@ -77,10 +77,11 @@ class Reasons:
         )
 
     def _explain(self, sitting: Sitting, one: Subject) -> Explanation:
-        key = f"{sitting.mark} {one.name} {one.bank is None}"
+        bank = one.find_bank()
+        key = f"{sitting.mark} {one.name} {bank is None}"
         found = self._explained.get(key)
         if found is None:
-            found = explain_answer(one.quartet, one.name, one.answers, one.bank, sitting.familiar)
+            found = explain_answer(one.quartet, one.name, one.answers, bank, sitting.familiar)
             self._explained.keep(key, found)
         return found
 
@@ -92,7 +93,7 @@ class Reasons:
         return measure_heat(body, one.name, maps, torch.tensor([asked]))[0]
 
     def _word(self, one: Subject, explanation: Explanation) -> str:
-        awaited = one.bank is None and one.name not in LABELS
+        awaited = explanation.neighbours is None and one.name not in LABELS
         if awaited and self._analyses.analysis is not None:
             return f"{explanation.sentence} {words.LIKE_LATER}"
         return explanation.sentence

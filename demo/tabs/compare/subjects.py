@@ -1,5 +1,7 @@
 """The models on screen: the four, and that of the visitor's newest job."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from demo.analyses import Analyses
@@ -27,7 +29,8 @@ class Subject:
     quartet: Quartet
     answers: Answers
     """To that picture alone."""
-    bank: Bank | None
+    find_bank: Callable[[], Bank | None]
+    """Asked only for an explanation: an answer waits for no bank."""
     note: str = ""
     """What it began as, for the visitor's own."""
 
@@ -78,7 +81,7 @@ class Sitter:
                 COLOURS[name],
                 self._models.quartet,
                 look.answers,
-                self._analyses.find_bank(name),
+                functools.partial(self._analyses.find_bank, name),
             )
             for name in look.said["models"]
         ]
@@ -92,10 +95,10 @@ class Sitter:
             else:
                 start = job.settings and start_label(job.settings.start)
                 note = words.describe_own_start(start) if start else ""
-                bank = self._analyses.find_own_bank(own, self._models)
+                find_bank = functools.partial(self._analyses.find_own_bank, own, self._models)
                 said = own.look(look.pixels)
                 mark = f"{mark}.{job.id}"
                 subjects.append(
-                    Subject(NAME, words.OWN_MODEL, OWN_COLOUR, own.quartet, said, bank, note)
+                    Subject(NAME, words.OWN_MODEL, OWN_COLOUR, own.quartet, said, find_bank, note)
                 )
         return Sitting(look, tuple(subjects), mark)
