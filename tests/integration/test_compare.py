@@ -15,6 +15,7 @@ import torch
 from gradio.utils import get_upload_folder
 
 from demo.analyses import Analyses
+from demo.banks import Banks
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
@@ -125,7 +126,7 @@ def test_explanations_are_of_the_picture_on_screen_and_of_its_one_pass(
     look = models.recall(values[compare.shown])
     assert look is not None
     for name, part in parts.items():
-        bank = compare._analyses.find_bank(name)
+        bank = compare._banks.find(name)
         assert bank is not None
         found = bank.find(look.answers.features[name])
         shown = re.findall(r'<img class="q-pixels" src="data:image/webp[^"]+" alt="([^"]+)"', part)
@@ -253,15 +254,16 @@ def test_bank_of_a_backbone_that_is_none_of_the_fours_is_computed_once(
     models: Models, analysis: Analysis, analysed: Path, few: Dataset
 ) -> None:
     analyses = Analyses(analysed, models.records)
-    analyses.training = split_validation(few)[0]
-    banks = {name: bank for name, bank in analysis.banks.items() if name != "adam_full"}
-    analyses.analysis = dataclasses.replace(analysis, banks=banks)
+    known = {name: bank for name, bank in analysis.banks.items() if name != "adam_full"}
+    analyses.analysis = dataclasses.replace(analysis, banks=known)
+    banks = Banks(analyses, models)
+    banks.training = split_validation(few)[0]
     own = OwnModel(CHECKPOINTS, "adam_full")
-    assert analyses.find_own_bank(OwnModel(CHECKPOINTS, "sgd_full"), models) is banks["sgd_full"]
-    analyses.find_own_bank(own, models)
-    analyses._worker.submit(int).result()  # what was begun before is done
-    bank = analyses.find_own_bank(own, models)
+    assert banks.find_own(OwnModel(CHECKPOINTS, "sgd_full")) is known["sgd_full"]
+    banks.find_own(own)
+    banks._worker.submit(int).result()  # what was begun before is done
+    bank = banks.find_own(own)
     assert bank is not None
-    assert analyses.find_own_bank(own, models) is bank
+    assert banks.find_own(own) is bank
     apart = (bank.vectors.int() - analysis.banks["adam_full"].vectors.int()).abs()
     assert apart.max() <= 1, "rounded otherwise in another batch at most"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from demo.analyses import Analyses
+from demo.banks import Banks
 from demo.recent import Recent
 from demo.tabs.compare.subjects import Sitting, Subject
 from demo.templates import embed, render
@@ -33,8 +33,8 @@ PICTURES_KEPT = 2048
 class Reasons:
     """Draws explanations; each is computed once for a picture."""
 
-    def __init__(self, analyses: Analyses) -> None:
-        self._analyses = analyses
+    def __init__(self, banks: Banks) -> None:
+        self._banks = banks
         self._explained: Recent[Explanation] = Recent(KEPT)
         self._embed_training = functools.lru_cache(PICTURES_KEPT)(self._encode_training)
 
@@ -70,10 +70,10 @@ class Reasons:
             asked="" if asked is None else asked,
             parts=parts,
             words=words,
-            empty=range(NEIGHBOURS if self._analyses.analysis else 0),
+            empty=range(NEIGHBOURS if self._banks.prepared else 0),
             longest=longest_reason(sitting.familiar),
             scale=words.describe_scale(hottest),
-            fault=words.UNPREPARED if self._analyses.fault else "",
+            fault="" if self._banks.prepared else words.UNPREPARED,
         )
 
     def _explain(self, sitting: Sitting, one: Subject) -> Explanation:
@@ -94,7 +94,7 @@ class Reasons:
 
     def _word(self, one: Subject, explanation: Explanation) -> str:
         awaited = explanation.neighbours is None and one.name not in LABELS
-        if awaited and self._analyses.analysis is not None:
+        if awaited and self._banks.prepared:
             return f"{explanation.sentence} {words.LIKE_LATER}"
         return explanation.sentence
 
@@ -109,7 +109,7 @@ class Reasons:
         ]
 
     def _encode_training(self, row: int) -> str:
-        return encode(self._analyses.training.images[row].numpy())
+        return encode(self._banks.training.images[row].numpy())
 
 
 def find_hottest(heat: Tensor) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from demo.analyses import Analyses
+from demo.banks import Banks
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.models import Look, ModelAnswer, Models, list_answer, load_own_model
@@ -68,8 +68,8 @@ class Sitting:
 class Sitter:
     """Asks the models on screen."""
 
-    def __init__(self, models: Models, jobs: Jobs, analyses: Analyses) -> None:
-        self._models, self._jobs, self._analyses = models, jobs, analyses
+    def __init__(self, models: Models, jobs: Jobs, banks: Banks) -> None:
+        self._models, self._jobs, self._banks = models, jobs, banks
 
     def sit(self, look: Look, token: str | None) -> Sitting:
         """The models that this visitor sees, and what they make of a picture: no pass is made twice
@@ -81,7 +81,7 @@ class Sitter:
                 COLOURS[name],
                 self._models.quartet,
                 look.answers,
-                functools.partial(self._analyses.find_bank, name),
+                functools.partial(self._banks.find, name),
             )
             for name in look.said["models"]
         ]
@@ -95,7 +95,7 @@ class Sitter:
             else:
                 start = job.settings and start_label(job.settings.start)
                 note = words.describe_own_start(start) if start else ""
-                find_bank = functools.partial(self._analyses.find_own_bank, own, self._models)
+                find_bank = functools.partial(self._banks.find_own, own)
                 said = own.look(look.pixels)
                 mark = f"{mark}.{job.id}"
                 subjects.append(

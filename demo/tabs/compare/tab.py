@@ -11,6 +11,7 @@ from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
+from demo.banks import Banks
 from demo.faults import explain
 from demo.gallery import Example, list_examples
 from demo.jobs.refusal import Refused
@@ -56,9 +57,9 @@ class CompareTab:
 
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._models, self._gallery, self._jobs = shared.models, shared.gallery, shared.jobs
-        self._analyses = shared.analyses
-        self._sitter = Sitter(shared.models, shared.jobs, shared.analyses)
-        self._reasons, self._mind = Reasons(shared.analyses), Mind()
+        self._banks = Banks(shared.analyses, shared.models)
+        self._sitter = Sitter(shared.models, shared.jobs, self._banks)
+        self._reasons, self._mind = Reasons(self._banks), Mind()
         answers = recorded_answers(self._models)
         self._disagreements = self._gallery.at_hand(find_disagreements(answers)).tolist()
         self._examples = list_examples()
@@ -306,8 +307,8 @@ class CompareTab:
         look = sitting.look
         truth = self._gallery.find_truth(look.pixels)
         notes = list_notes(look.said, truth, self._models.decider, look.pixels.shape[-1])
-        explained = self._analyses.analysis is not None
-        return draw_said(look.said, notes), draw_cards(sitting, truth, explained)
+        cards = draw_cards(sitting, truth, self._banks.prepared)
+        return draw_said(look.said, notes), cards
 
     def _show(self, sitting: Sitting) -> Shown:
         """The answers; the mark has them explained."""
