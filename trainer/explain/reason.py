@@ -101,10 +101,14 @@ def describe_reason(reason: Reason) -> str:
     return f"{told} The picture as a whole is unlike the training images, so this says little."
 
 
-def longest_reason(familiar: bool) -> str:
-    """About the longest sentence of `describe_reason`, whose room a screen can keep."""
+def longest_reason(familiar: bool, compared: bool) -> str:
+    """About the longest sentence of `describe_reason`, whose room a screen can keep.
+
+    Args:
+        compared: False where no neighbours are looked for.
+    """
     short, long = (CLASSES.index(name) for name in sorted(CLASSES, key=len)[-2:])
-    neighbours = tuple(8 if label == long else 0 for label in range(len(CLASSES)))
+    neighbours = tuple(8 if compared and label == long else 0 for label in range(len(CLASSES)))
     return describe_reason(Reason(short, 0.555, long, 0.011, neighbours, 0.5, 0.0, familiar))
 
 

@@ -45,12 +45,12 @@ def draw_said(result: Classification, notes: list[str]) -> str:
     return render("said.html", sentence=result["agreement"], note=" ".join(notes))
 
 
-def draw_cards(sitting: Sitting, truth: int | None, explained: bool) -> str:
+def draw_cards(sitting: Sitting, truth: int | None, compared: bool) -> str:
     """The cards. What explains them comes later, into the room that is kept for it.
 
     Args:
         truth: the picture's class where it is known.
-        explained: False where nothing is known of training images like it.
+        compared: False where nothing is known of training images like it.
     """
     return render(
         "cards.html",
@@ -58,8 +58,8 @@ def draw_cards(sitting: Sitting, truth: int | None, explained: bool) -> str:
         cards=[describe_card(subject, truth) for subject in sitting.subjects],
         all_classes=words.ALL_TEN,
         words=words,
-        empty=range(NEIGHBOURS if explained else 0),
-        longest=longest_reason(sitting.familiar),
+        empty=range(NEIGHBOURS if compared else 0),
+        longest=longest_reason(sitting.familiar, compared),
     )
 
 

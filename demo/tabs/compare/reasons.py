@@ -71,7 +71,7 @@ class Reasons:
             parts=parts,
             words=words,
             empty=range(NEIGHBOURS if self._banks.prepared else 0),
-            longest=longest_reason(sitting.familiar),
+            longest=longest_reason(sitting.familiar, self._banks.prepared),
             scale=words.describe_scale(hottest),
             fault="" if self._banks.prepared else words.UNPREPARED,
         )
