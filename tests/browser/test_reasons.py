@@ -46,9 +46,9 @@ class Held:
     def release(self) -> None:
         """Lets them go."""
         assert self._routes, "nothing was asked"
-        self._page.unroute("**/gradio_api/queue/join*")
         for route in self._routes:
             route.continue_()
+        self._page.unroute("**/gradio_api/queue/join*")
 
 
 def cards(page: Page) -> Locator:
