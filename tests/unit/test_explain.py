@@ -117,7 +117,7 @@ def test_heat_is_painted_on_one_scale_over_the_picture() -> None:
     assert painted.shape == (3, 8, 8)
     assert painted[:, 7, 7].tolist() == [round(20 + 0.8 * part) for part in MAGMA[-1]]
     assert painted[:, 0, 0].tolist() == [round(120 + 0.4 * part) for part in MAGMA[0]]
-    half = paint_heat(picture, heat, 8.0, 8).astype(int)
+    half = paint_heat(picture, heat, 16.0, 8).astype(int)
     assert half[:, 7, 7].tolist() == [round(40 + 0.6 * part) for part in MAGMA[2]]
     assert np.array_equal(half[:, 0, 0], painted[:, 0, 0])
     none = paint_heat(picture, torch.zeros(2, 2), 0.0, 8)

@@ -14,7 +14,8 @@ evenly, tells the order, in print and to colour-blind readers."""
 
 
 def paint_heat(picture: np.ndarray, heat: Tensor, hottest: float, side: int) -> np.ndarray:
-    """A picture under its heat.
+    """A picture under its heat. Colours follow the square root, so that a model whose heat is spread
+    is seen beside one with a single hot place.
 
     Args:
         picture: `(3, S, S)` uint8; enlarged without smoothing.
@@ -28,7 +29,7 @@ def paint_heat(picture: np.ndarray, heat: Tensor, hottest: float, side: int) -> 
     places = torch.arange(side) * picture.shape[-1] // side
     pixels = torch.from_numpy(picture)[:, places][:, :, places].float()
     colours = torch.tensor(MAGMA, dtype=torch.float32)
-    share = (enlarge(heat[None], side)[0] / (hottest or 1.0)).clamp(0, 1) * (len(MAGMA) - 1)
+    share = (enlarge(heat[None], side)[0] / (hottest or 1.0)).clamp(0, 1).sqrt() * (len(MAGMA) - 1)
     below = share.floor().long().clamp(max=len(MAGMA) - 2)
     part = (share - below)[..., None]
     opacity = torch.lerp(
