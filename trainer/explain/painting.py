@@ -14,8 +14,10 @@ evenly, tells the order, in print and to colour-blind readers."""
 
 
 def paint_heat(picture: np.ndarray, heat: Tensor, hottest: float, side: int) -> np.ndarray:
-    """A picture under its heat. Colours follow the square root, so that a model whose heat is spread
-    is seen beside one with a single hot place.
+    """A picture under its heat.
+
+    Colours follow the square root of the heat, so that a model whose heat is spread out is seen
+    beside one with a single hot place.
 
     Args:
         picture: `(3, S, S)` uint8; enlarged without smoothing.
