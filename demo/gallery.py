@@ -124,7 +124,7 @@ class Gallery:
 
     def find_truth(self, pixels: np.ndarray) -> int | None:
         """The label of `pixels (3, S, S)` where they are a known image to the bit."""
-        return self._labels.get(_key(pixels))
+        return self._labels.get(name_pixels(pixels))
 
     def at_hand(self, rows: Tensor) -> Tensor:
         """Those of `rows (N,)` of the full split whose image is here, in their order."""
@@ -142,7 +142,7 @@ class Gallery:
 
     def _keep(self, held: Held) -> None:
         self._held = held
-        self._labels = {_key(image): label for image, label in self._known_images()}
+        self._labels = {name_pixels(image): label for image, label in self._known_images()}
 
     def _find_images(self, folder: Path) -> Held:
         sample = load_dataset(sample=True)
@@ -200,5 +200,6 @@ def _name_test(digest: str) -> str:
     return f"test-{digest[:32]}"
 
 
-def _key(pixels: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
+def name_pixels(pixels: np.ndarray) -> str:
+    """A name for a picture `(3, S, S)` uint8, which nobody can guess who has not seen it."""
+    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).hexdigest()

@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from demo.analyses import Analyses
 from demo.exports import Exports
 from demo.faults import explain
 from demo.gallery import EXAMPLES_DIR, Gallery
@@ -85,6 +86,9 @@ def build_app(checkpoints: Path | None = None) -> App:
         raise SystemExit(f"error: {error}") from error
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, folder)
+    analyses = Analyses(folder, models.records)
+    if analyses.fault:
+        print(analyses.fault, file=sys.stderr)
     blocks = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
     with blocks:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
@@ -95,7 +99,7 @@ def build_app(checkpoints: Path | None = None) -> App:
         if faults:
             create_html(render("faults.html", faults=faults), elem_id="faults")
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
             with _create_tab(words.COMPARE_TAB) as tab:
                 CompareTab(shared, tab)
             with _create_tab(words.ACCURACY_TAB) as tab:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from demo.batching import Batcher
+from demo.gallery import name_pixels
+from demo.recent import Recent
 from demo.words.compare import describe_agreement
 from trainer.checkpoint import Predictions, load_predictions
 from trainer.errors import CheckpointError, QuartetError
 from trainer.metrics import Overlap, measure_overlap
 from trainer.predict import Answers, Quartet
-from trainer.recipe import CLASSES, NATIVE_PX
+from trainer.recipe import NATIVE_PX
 from trainer.record import FamiliarityFacts, Records
 from trainer.seeds import Evidence, Runs, load_runs, weigh
 
@@ -23,6 +26,8 @@ LARGEST_BATCH = 32
 """Pictures computed together at most; bounds the memory of a batch."""
 OWN_MODELS_KEPT = 8
 """Some 16 MB each."""
+LOOKS_KEPT = 64
+"""Pictures whose passes explanations can go on from, some 200 kB each."""
 
 
 class ModelAnswer(TypedDict):
@@ -49,6 +54,19 @@ class Classification(TypedDict):
     """Recipe name to the reason its model is missing."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """A picture, and what came of the one pass that the models made over it."""
+
+    key: str
+    """Names the pixels."""
+    pixels: np.ndarray
+    """`(3, S, S)` uint8."""
+    said: Classification
+    answers: Answers
+    """To this picture alone."""
+
+
 class Models:
     """The models of a folder of checkpoints."""
 
@@ -58,8 +76,7 @@ class Models:
         Raises:
             CheckpointError: not one model is usable.
         """
-        quartet = Quartet(folder)
-        self._quartet = quartet
+        self.quartet = quartet = Quartet(folder)
         self.records: Records = quartet.records
         """Of every usable model."""
         self.faults: dict[str, QuartetError] = dict(quartet.faults)
@@ -77,15 +94,29 @@ class Models:
                 self.faults[name] = error
         self.runs, self.runs_fault = _load_runs(folder, self.records)
         """Runs under other seeds, where there are any, and what is wrong with their file."""
-        self._batcher: Batcher[np.ndarray, Classification] = Batcher(
+        self._batcher: Batcher[np.ndarray, tuple[Classification, Answers, int]] = Batcher(
             self._classify_batch, LARGEST_BATCH
         )
+        self._looks: Recent[Look] = Recent(LOOKS_KEPT)
         # torch sets itself up in the first pass, which takes ten times as long as the next.
         self.classify(np.zeros((3, NATIVE_PX, NATIVE_PX), np.uint8))
 
     def classify(self, pixels: np.ndarray) -> Classification:
         """Asks every model about `pixels (3, S, S)` uint8. Safe to call from any thread."""
-        return self._batcher.ask(pixels)
+        return self._batcher.ask(pixels)[0]
+
+    def look(self, pixels: np.ndarray) -> Look:
+        """The same, to be explained: what is left of the pass is kept for a while."""
+        key = name_pixels(pixels)
+        look = self._looks.get(key)
+        if look is None:
+            said, answers, row = self._batcher.ask(pixels)
+            look = self._looks.keep(key, Look(key, pixels, said, answers.alone(row)))
+        return look
+
+    def recall(self, key: str) -> Look | None:
+        """A look of a while ago, or None where it is not kept any more."""
+        return self._looks.get(key)
 
     def compare(self, first: str, second: str) -> tuple[Overlap, Evidence]:
         """What two models get right of the test images, and what decides which is better."""
@@ -94,17 +125,21 @@ class Models:
         overlap = measure_overlap(one.labels, *answers)
         return overlap, weigh(self.records[first], self.records[second], self.runs, overlap)
 
-    def _classify_batch(self, pictures: Sequence[np.ndarray]) -> list[Classification]:
-        results: dict[int, Classification] = {}
+    def _classify_batch(
+        self, pictures: Sequence[np.ndarray]
+    ) -> list[tuple[Classification, Answers, int]]:
+        """For each picture what is said of it, and its row in the answers of all like it."""
+        results: dict[int, tuple[Classification, Answers, int]] = {}
         for side in {picture.shape[-1] for picture in pictures}:
             places = [i for i, picture in enumerate(pictures) if picture.shape[-1] == side]
             images = torch.from_numpy(np.stack([pictures[i] for i in places]))
-            answers = self._quartet.classify(images)
+            answers = self.quartet.classify(images)
             verdicts: list[bool | None] = [None] * len(places)
             if answers.familiar is not None:
                 verdicts = answers.familiar.tolist()
-            said = map(self._summarise, list_answers(answers), verdicts)
-            results |= zip(places, said, strict=True)
+            for row, place in enumerate(places):
+                said = self._summarise(list_answer(answers, row), verdicts[row])
+                results[place] = said, answers, row
         return [results[i] for i in range(len(pictures))]
 
     def _summarise(self, models: dict[str, ModelAnswer], familiar: bool | None) -> Classification:
@@ -132,13 +167,17 @@ class OwnModel:
         Raises:
             CheckpointError: it is missing or damaged.
         """
-        self._quartet = Quartet(folder, (name,))
+        self.name, self.quartet = name, Quartet(folder, (name,))
+        self._looks: Recent[Answers] = Recent(LOOKS_KEPT)
 
-    def classify(self, pixels: np.ndarray) -> ModelAnswer:
-        """Asks it about `pixels (3, S, S)` uint8."""
-        answers = self._quartet.classify(torch.from_numpy(pixels)[None])
-        (answer,) = list_answers(answers)[0].values()
-        return answer
+    def look(self, pixels: np.ndarray) -> Answers:
+        """Asks it about `pixels (3, S, S)` uint8, once."""
+        key = name_pixels(pixels)
+        answers = self._looks.get(key)
+        if answers is None:
+            answers = self.quartet.classify(torch.from_numpy(pixels)[None])
+            self._looks.keep(key, answers)
+        return answers
 
 
 @functools.lru_cache(maxsize=OWN_MODELS_KEPT)
@@ -147,21 +186,16 @@ def load_own_model(folder: Path, name: str) -> OwnModel:
     return OwnModel(folder, name)
 
 
-def list_answers(answers: Answers) -> list[dict[str, ModelAnswer]]:
-    """What each model says of each picture of a batch."""
-    shares = {name: tensor.tolist() for name, tensor in answers.probabilities.items()}
-    count = len(next(iter(shares.values())))
-    return [
-        {
-            name: ModelAnswer(
-                answer=CLASSES[share[i].index(max(share[i]))],
-                probabilities=dict(zip(CLASSES, share[i], strict=True)),
-                seconds=answers.seconds[name],
-            )
-            for name, share in shares.items()
-        }
-        for i in range(count)
-    ]
+def list_answer(answers: Answers, row: int) -> dict[str, ModelAnswer]:
+    """What each model says of one picture of a batch."""
+    return {
+        name: ModelAnswer(
+            answer=max(shares, key=lambda label: shares[label]),
+            probabilities=shares,
+            seconds=answers.seconds[name],
+        )
+        for name, shares in answers.of_picture(row).items()
+    }
 
 
 def recorded_answers(models: Models) -> dict[str, Tensor]:

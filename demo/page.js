@@ -42,10 +42,66 @@
     }
     for (const code of document.querySelectorAll('pre:not([tabindex])')) code.tabIndex = 0;
   };
+  /* Explanations come after the answers: they are laid into the cards of the same picture, and what
+     belongs to another is not seen. Gradio changes what differs in place, so what was laid there is
+     gone when cards of another picture come. */
+  const explain = () => {
+    const mark = document.querySelector('#cards [data-picture]')?.dataset.picture;
+    for (const part of document.querySelectorAll('[data-of]')) {
+      part.classList.toggle('q-stale', part.dataset.of !== mark);
+    }
+    const reasons = document.querySelector('#reasons [data-of]:not(.q-stale)');
+    if (!reasons) return;
+    const { of, asked } = reasons.dataset;
+    for (const room of document.querySelectorAll('#cards [data-model]')) {
+      const part = reasons.querySelector(`[data-part="${room.dataset.model}"]`);
+      if (!part || room.dataset.holds === `${of} ${asked}`) continue;
+      room.replaceChildren(...part.cloneNode(true).childNodes);
+      room.dataset.holds = `${of} ${asked}`;
+    }
+  };
+  document.addEventListener('click', (event) => {
+    const dialog = document.querySelector('.q-enlarged');
+    if (event.target === dialog) dialog.close();
+    if (!event.target.closest('[data-enlarge]')) return;
+    dialog.querySelector('.q-large').replaceChildren(
+      ...[...document.querySelectorAll('#cards article')].map((card) => {
+        const [image, said] = ['.q-heat img', '.q-heat + figcaption'].map((one) => card.querySelector(one).cloneNode(true));
+        const name = document.createElement('b');
+        name.textContent = card.getAttribute('aria-label');
+        const figure = document.createElement('figure');
+        said.prepend(name, document.createElement('br'));
+        figure.append(image, said);
+        return figure;
+      }),
+    );
+    dialog.showModal();
+  });
+
+  /* A slider whose places were all drawn: the one it is at is seen. */
+  const slide = (slider) => {
+    const all = slider.closest('.q-mind');
+    all.style.setProperty('--step', slider.value);
+    for (const step of all.querySelectorAll('[data-step]')) {
+      step.classList.toggle('q-off', step.dataset.step !== slider.value);
+    }
+    slider.setAttribute('aria-valuetext', all.querySelector('.q-step:not(.q-off)').dataset.said);
+  };
+  document.addEventListener('input', (event) => {
+    if (event.target.matches('.q-mind input')) slide(event.target);
+  });
+
   let mending = 0;
   new MutationObserver(() => {
-    mending ||= requestAnimationFrame(() => { mending = 0; mend(); });
-  }).observe(document.documentElement, { childList: true, subtree: true });
+    mending ||= requestAnimationFrame(() => {
+      mending = 0;
+      mend();
+      explain();
+      document.querySelectorAll('.q-mind input').forEach(slide);
+    });
+  }).observe(document.documentElement, {
+    attributeFilter: ['data-picture', 'data-of', 'data-asked'], childList: true, subtree: true,
+  });
 
   /* A link: the tab on screen, and what that tab says of itself. Gradio's own parameters begin with
      two underscores, and stay. */

@@ -14,6 +14,8 @@ import torch
 from trainer import checkpoint
 from trainer.cli import main
 from trainer.data import Dataset, load_dataset, split_validation
+from trainer.explain import analysis as analysing
+from trainer.explain.analysed import FILE, Analysis, save_analysis
 from trainer.figures import fit_stored, stored_outputs
 from trainer.model import Backbone, load_backbone
 
@@ -68,6 +70,38 @@ def detecting(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path
         assert fitted is not None
         record = record.model_copy(update={"familiarity": fitted.facts})
         checkpoint.save_familiarity(folder, record, fitted.detector)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few(sample: Dataset) -> Dataset:
+    """Of the sample, 120 training and 40 test images, all classes among them."""
+    train, test = (
+        split.subset(
+            torch.cat([(split.labels == label).nonzero()[:count, 0] for label in range(10)])
+        )
+        for split, count in ((sample.train, 12), (sample.test, 4))
+    )
+    return Dataset("few", sample.digest, train, test)
+
+
+@pytest.fixture(scope="session")
+def analysis(few: Dataset) -> Analysis:
+    """The four models', with one point between the ends of each path."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(analysing, "POINTS", 3)
+        patched.setattr(analysing, "ESTIMATED_ON", 100)
+        return analysing.analyse_set(CHECKPOINTS, few, lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def analysed(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped checkpoints and that analysis."""
+    folder = tmp_path_factory.mktemp("analysed")
+    for path in CHECKPOINTS.iterdir():
+        if path.name != FILE:
+            (folder / path.name).symlink_to(path)
+    save_analysis(folder / FILE, analysis)
     return folder
 
 

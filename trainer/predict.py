@@ -43,6 +43,17 @@ class Answers:
     """Recipe name to `(N, C, h, w)` float32: the map from which its backbone's `finish` goes on, so
     that an explanation (`explain.heat`) needs no second pass."""
 
+    def alone(self, row: int) -> "Answers":
+        """Those to one picture of the batch, N = 1; nothing of the others is kept."""
+        if len(next(iter(self.logits.values()))) == 1:
+            return self
+        logits, probabilities, features, maps = (
+            {name: tensor[row, None].clone() for name, tensor in tensors.items()}
+            for tensors in (self.logits, self.probabilities, self.features, self.maps)
+        )
+        familiar = None if self.familiar is None else self.familiar[row, None].clone()
+        return Answers(logits, probabilities, self.seconds, familiar, features, maps)
+
     def of_picture(self, row: int) -> dict[str, dict[str, float]]:
         """Recipe name to class to probability, 0..1, of one picture of the batch."""
         return {
@@ -57,6 +68,8 @@ class Body:
 
     backbone: FoldedBackbone
     image_px: int
+    digest: str
+    """The same for backbones that are equal to the bit and see pictures of one size."""
     heads: dict[str, tuple[Tensor, Tensor]]
     """Recipe name to weight `(10, 512)` and bias `(10,)`, float32."""
 
@@ -163,7 +176,7 @@ class Quartet:
         backbone = {name: tensor for name, tensor in weights.items() if not is_head(name)}
         key = f"{image_px} {hash_tensors(backbone)}"
         if key not in self._bodies:
-            self._bodies[key] = Body(FoldedBackbone(weights, image_px), image_px, {})
+            self._bodies[key] = Body(FoldedBackbone(weights, image_px), image_px, key, {})
         head = weights["fc.weight"].float(), weights["fc.bias"].float()
         self._bodies[key].heads[checkpoint.name] = head
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.analyses import Analyses
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.models import Models
@@ -51,6 +52,7 @@ class Shared:
     models: Models
     gallery: Gallery
     jobs: Jobs
+    analyses: Analyses
 
 
 def create_html(value: str = "", **options: Any) -> gr.HTML:

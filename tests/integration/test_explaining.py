@@ -41,27 +41,6 @@ def quartet() -> Quartet:
 
 
 @pytest.fixture(scope="module")
-def few(sample: Dataset) -> Dataset:
-    """Of the sample, 120 training and 40 test images, all classes among them."""
-    train, test = (
-        split.subset(
-            torch.cat([(split.labels == label).nonzero()[:count, 0] for label in range(10)])
-        )
-        for split, count in ((sample.train, 12), (sample.test, 4))
-    )
-    return Dataset("few", sample.digest, train, test)
-
-
-@pytest.fixture(scope="module")
-def analysis(few: Dataset) -> Analysis:
-    """The four models', with one point between the ends of each path."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(analysing, "POINTS", 3)
-        patched.setattr(analysing, "ESTIMATED_ON", 100)
-        return analysing.analyse_set(CHECKPOINTS, few, lambda _: None)
-
-
-@pytest.fixture(scope="module")
 def saved(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("analysis") / FILE
     save_analysis(path, analysis)

@@ -4,6 +4,7 @@ import importlib
 import re
 from pathlib import Path as FilePath
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,8 @@ import trainer.explain
 from trainer.augment import normalise
 from trainer.explain.heat import enlarge, measure_heat, share_in
 from trainer.explain.movement import measure_movement, measure_stage_movement
-from trainer.explain.neighbours import Bank, quantise
+from trainer.explain.neighbours import Bank, Neighbours, quantise
+from trainer.explain.painting import MAGMA, paint_heat
 from trainer.explain.paths import Path, list_places, pack_statistics, unpack_statistics
 from trainer.explain.perturbations import PERTURBATIONS, Kind, perturb, trace_confidence
 from trainer.explain.plane import fit_plane
@@ -49,7 +51,7 @@ def network() -> ResNet:
 def body(network: ResNet) -> Body:
     weights = network.state_dict()
     head = weights["fc.weight"], weights["fc.bias"]
-    return Body(FoldedBackbone(weights, 64), 64, {"net": head})
+    return Body(FoldedBackbone(weights, 64), 64, "", {"net": head})
 
 
 def test_fine_stage_is_the_last_of_four_cells_a_side() -> None:
@@ -104,6 +106,27 @@ def test_heat_of_a_picture_does_not_depend_on_its_batch(
     together = measure_heat(body, "net", maps, classes)
     alone = measure_heat(body, "net", maps[1:2], classes[1:2])
     assert torch.allclose(together[1:2], alone, atol=1e-4)
+
+
+def test_heat_is_painted_on_one_scale_over_the_picture() -> None:
+    picture = np.full((3, 4, 4), 100, np.uint8)
+    picture[:, 0, 0] = 200
+    heat = torch.zeros(2, 2)
+    heat[1, 1] = 4
+    painted = paint_heat(picture, heat, 4.0, 8).astype(int)
+    assert painted.shape == (3, 8, 8)
+    assert painted[:, 7, 7].tolist() == [round(20 + 0.8 * part) for part in MAGMA[-1]]
+    assert painted[:, 0, 0].tolist() == [round(120 + 0.4 * part) for part in MAGMA[0]]
+    half = paint_heat(picture, heat, 16.0, 8).astype(int)
+    assert half[:, 7, 7].tolist() == [round(40 + 0.6 * part) for part in MAGMA[2]]
+    assert np.array_equal(half[:, 0, 0], painted[:, 0, 0])
+    none = paint_heat(picture, torch.zeros(2, 2), 0.0, 8)
+    assert none[:, 7, 7].tolist() == [60, 60, 62]
+
+
+def test_colours_of_heat_are_those_of_magma() -> None:
+    theirs = matplotlib.colormaps["magma"](np.linspace(0, 1, len(MAGMA)))[:, :3] * 255
+    assert np.abs(theirs - np.array(MAGMA)).max() < 2
 
 
 def test_share_counts_cut_cells_in_part() -> None:
@@ -319,15 +342,27 @@ def test_reason_says_its_numbers() -> None:
     probabilities[CAT], probabilities[DOG] = 0.95, 0.042
     heat = torch.zeros(4, 4)
     heat[1, 1] = 16
-    reason = find_reason(
-        probabilities, torch.tensor([CAT] * 7 + [DOG]), torch.linspace(0.9, 0.8, 8), heat, True
-    )
+    rows, labels = torch.arange(8)[None], torch.tensor([[CAT] * 7 + [DOG]])
+    neighbours = Neighbours(rows, labels, torch.linspace(0.9, 0.8, 8)[None])
+    reason = find_reason(probabilities, neighbours, heat, True)
     assert (reason.answer, reason.runner_up, reason.centre) == (CAT, DOG, 1.0)
     assert reason.neighbours[CAT] == 7
     assert describe_reason(reason) == (
         "Clearly a cat (95.0 %, then dog with 4.2 %): 7 of the 8 training images most like it show "
         "a cat, and most of the heat lies in the middle."
     )
+
+
+def test_reason_is_told_without_neighbours_too() -> None:
+    probabilities = torch.eye(10)[CAT] * 0.98
+    probabilities[DOG] = 0.02
+    reason = find_reason(probabilities, None, torch.ones(4, 4), True)
+    assert reason.similarity is None
+    assert describe_reason(reason) == "Clearly a cat (98.0 %, then dog with 2.0 %)."
+    middle = find_reason(
+        torch.eye(10)[CAT], None, torch.nn.functional.pad(torch.ones(2, 2), [1] * 4), True
+    )
+    assert describe_reason(middle).endswith("): most of the heat lies in the middle.")
 
 
 def test_reason_tells_doubts_and_contradictions() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from demo.models import OwnModel
+from demo.models import OwnModel, list_answer
 from tests.conftest import CHECKPOINTS, ROOT, Run
 from tests.records import build_facts, build_record
 from trainer import checkpoint
@@ -181,6 +181,6 @@ def test_command_line_and_app_state_the_divided_probabilities(
         logits = logits_of[name]
         expected = temper(logits, TEMPERATURES[name])[0].tolist()
         assert list(told[name].values()) == pytest.approx(expected)
-        answer = OwnModel(tempered, name).classify(pixels)
+        answer = list_answer(OwnModel(tempered, name).look(pixels), 0)[name]
         assert list(answer["probabilities"].values()) == pytest.approx(expected)
         assert answer["answer"] == CLASSES[int(logits.argmax())]

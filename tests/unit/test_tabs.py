@@ -17,6 +17,7 @@ import torch
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from demo.analyses import Analyses
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
@@ -26,7 +27,8 @@ from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.accuracy.images import A_PAGE
-from demo.tabs.compare import CompareTab, list_notes
+from demo.tabs.compare import CompareTab
+from demo.tabs.compare.cards import list_notes
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
@@ -68,10 +70,11 @@ async def draw(jobs: Jobs) -> Drawn:
     models = Models(CHECKPOINTS)
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
+    analyses = Analyses(CHECKPOINTS, models.records)
     with gr.Blocks() as blocks:
         owner = gr.BrowserState("")
         with gr.Tabs() as tabs:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
             with gr.Tab() as tab:
                 compare = CompareTab(shared, tab)
             with gr.Tab() as tab:
@@ -116,7 +119,7 @@ def chosen(choice: str) -> gr.EventData:
 
 def test_picture_gives_four_cards(compare: CompareTab, cat: dict[str, Any]) -> None:
     shown = compare.on_picture(cat, "centre", None, REQUEST)
-    assert shown[compare.result].count("<article") == 4
+    assert shown[compare.cards].count("<article") == 4
     assert "it is a cat" in shown[compare.result]
     assert "data:image/png" in shown[compare.seen]
     assert "Choose a picture" in compare.on_picture(None, "centre", None, REQUEST)[compare.result]
@@ -210,12 +213,12 @@ def test_fifth_card_says_what_the_job_began_with(
     compare: CompareTab, shared: Shared, cat: dict[str, Any]
 ) -> None:
     store_done(shared, PLAIN_BACKBONE)
-    shown = compare.on_picture(cat, "centre", OWNER, REQUEST)[compare.result]
+    shown = compare.on_picture(cat, "centre", OWNER, REQUEST)[compare.cards]
     assert shown.count("<article") == 5
     own_card = html.unescape(shown[shown.rindex("<article") :])
     assert f'aria-label="{words.OWN_MODEL}"' in own_card
     assert f"started from {PLAIN}" in own_card
-    other = compare.on_picture(cat, "centre", "someone else", REQUEST)[compare.result]
+    other = compare.on_picture(cat, "centre", "someone else", REQUEST)[compare.cards]
     assert other.count("<article") == 4
 
 

@@ -5,6 +5,8 @@ import string
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from demo import faults
 from demo.jobs.hub import HubBackend
@@ -17,6 +19,7 @@ from tests.records import build_origin, build_record
 from trainer import errors
 from trainer.checkpoint import load_record
 from trainer.errors import QuartetError, SettingError
+from trainer.explain.perturbations import trace_confidence
 from trainer.metrics import Overlap
 from trainer.recipe import OWN_REPEATS, PLAIN_BACKBONE, RECIPE_NAMES, JobSettings
 from trainer.record import Record
@@ -46,6 +49,30 @@ def records() -> dict[str, Record]:
 def test_agreement_names_who_says_what(answers: str, sentence: str) -> None:
     named = dict(zip(common.LABELS, answers.split(), strict=True))
     assert compare.describe_agreement(named) == sentence
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"a": [3] * 9}, "No blur on this slider changes its answer."),
+        ({"a": [3] * 9, "b": [5] * 9}, "No blur on this slider changes an answer."),
+        ({"a": [3] * 3 + [5] * 6}, "A changes its mind, at 1.2 px."),
+        (
+            {"a": [3] * 8 + [5], "b": [3, 5] + [3] * 7, "c": [3] * 9},
+            "B changes its mind first, at 0.4 px; C keeps its answer.",
+        ),
+        (
+            {"a": [3] + [5] * 8, "b": [3, 5] + [3] * 7, "c": [1] * 9, "d": [2] * 9},
+            "A and B change their minds, at 0.4 px; C and D keep their answers.",
+        ),
+    ],
+)
+def test_who_changes_its_mind_first_is_told(answers: dict[str, list[int]], said: str) -> None:
+    def classify(images: Tensor) -> dict[str, Tensor]:
+        return {name: torch.eye(10)[labels] for name, labels in answers.items()}
+
+    curve = trace_confidence(classify, torch.zeros(3, 32, 32, dtype=torch.uint8), "blur")
+    assert compare.describe_breaks(curve, {name: name.upper() for name in answers}) == said
 
 
 def test_agreement_of_fewer_models() -> None:

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from trainer.explain.analysed import Analysis
 from trainer.explain.explanation import Explanation
-from trainer.explain.heat import enlarge
+from trainer.explain.painting import paint_heat
 from trainer.explain.paths import list_places
 from trainer.explain.perturbations import Curve, Kind
 from trainer.palette import COLOURS
@@ -20,7 +18,6 @@ from trainer.recipe import CLASSES
 from trainer.record import Records
 
 _HEAT_PX = 192
-_OPACITY = 0.65
 _OWN_COLOUR = "#009e73"
 """Of a model that is none of the four: Okabe and Ito's green."""
 
@@ -36,17 +33,15 @@ def draw_reasons(
     """
     hottest = max(float(each.heat.max()) for each in explanations.values()) or 1.0
     with matplotlib.rc_context(STYLE):
-        count = max(each.neighbours.rows.shape[1] for each in explanations.values())
+        count = max(len(_list_neighbours(each)) for each in explanations.values())
         figure = Figure(figsize=(1.2 * (count + 2), 1.7 * len(explanations)), layout="constrained")
         rows = figure.subfigures(len(explanations), 1, squeeze=False)[:, 0]
         for part, (name, explanation) in zip(rows, explanations.items(), strict=True):
             part.suptitle(f"{name}: {explanation.sentence}", fontsize=7, wrap=True)
             cells = part.subplots(1, count + 1)
-            _show_heat(cells[0], picture, explanation.heat, hottest)
-            neighbours = explanation.neighbours
-            for axes, row, label in zip(
-                cells[1:], neighbours.rows[0].tolist(), neighbours.labels[0].tolist(), strict=True
-            ):
+            painted = paint_heat(picture, explanation.heat, hottest, _HEAT_PX)
+            cells[0].imshow(painted.transpose(1, 2, 0))
+            for axes, (row, label) in zip(cells[1:], _list_neighbours(explanation), strict=True):
                 axes.imshow(training[row].transpose(1, 2, 0), interpolation="nearest")
                 axes.set_title(CLASSES[label], fontsize=7)
             for axes in cells:
@@ -168,13 +163,13 @@ def draw_step_sizes(records: Records) -> bytes | None:
         return save_figure(figure)
 
 
-def _show_heat(axes: Axes, picture: np.ndarray, heat: Tensor, hottest: float) -> None:
-    large = torch.from_numpy(picture)[None].float()
-    side = max(_HEAT_PX, picture.shape[-1])
-    pixels = torch.nn.functional.interpolate(large, size=side)[0].permute(1, 2, 0) / 255
-    axes.imshow(pixels.numpy())
-    axes.imshow(
-        enlarge(heat[None], side)[0].numpy(), cmap="magma", alpha=_OPACITY, vmin=0, vmax=hottest
+def _list_neighbours(explanation: Explanation) -> list[tuple[int, int]]:
+    """Row and class of each."""
+    found = explanation.neighbours
+    return (
+        []
+        if found is None
+        else list(zip(found.rows[0].tolist(), found.labels[0].tolist(), strict=True))
     )
 
 

@@ -141,8 +141,10 @@ class Curve:
     """How each model's confidence in its own answer goes along one slider."""
 
     perturbation: Perturbation
+    images: Tensor
+    """`(A, 3, S, S)` uint8, the picture at each of the A amounts."""
     confidence: dict[str, Tensor]
-    """Model to `(A,)`, 0..1, at each of the A amounts: the probability of the class that
+    """Model to `(A,)`, 0..1, at each of the amounts: the probability of the class that
     the model answers to the unchanged picture."""
     answers: dict[str, Tensor]
     """Model to `(A,)` int64, the class of the largest probability at each amount."""
@@ -185,4 +187,4 @@ def trace_confidence(classify: Classify, image: Tensor, kind: Kind) -> Curve:
             key=perturbation.strength,
             default=None,
         )
-    return Curve(perturbation, confidence, answers, breaks)
+    return Curve(perturbation, images, confidence, answers, breaks)

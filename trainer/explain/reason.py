@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from trainer.explain.heat import share_in
+from trainer.explain.neighbours import Neighbours
 from trainer.recipe import CLASSES
 from trainer.wording import article, percent, sentence
 
@@ -30,8 +31,9 @@ class Reason:
     margin: float
     """The difference of the two, 0..1."""
     neighbours: tuple[int, ...]
-    """Of the nearest training images, how many are of each class, in label order."""
-    similarity: float
+    """Of the nearest training images, how many are of each class, in label order; zeros where none
+    were looked for."""
+    similarity: float | None
     """Cosine to the nearest of them."""
     centre: float | None
     """Share of the heat in the middle quarter of the picture, 0..1; None where there is no heat."""
@@ -48,25 +50,28 @@ class Reason:
 
 
 def find_reason(
-    probabilities: Tensor, labels: Tensor, similarity: Tensor, heat: Tensor, familiar: bool
+    probabilities: Tensor, neighbours: Neighbours | None, heat: Tensor, familiar: bool
 ) -> Reason:
     """Collects the numbers of one answer.
 
     Args:
         probabilities: `(10,)`, as they are shown.
-        labels, similarity: `(K,)`, one row of `neighbours.Neighbours`.
+        neighbours: one row, or None where none were looked for.
         heat: `(h, w)`, for the answer.
         familiar: False where the picture looks like none of the ten classes.
     """
     two, classes = probabilities.topk(2)
     centre = share_in(heat[None], *CENTRE).item() if heat.any() else None
+    counts = torch.zeros(len(CLASSES), dtype=torch.int64)
+    if neighbours is not None:
+        counts = torch.bincount(neighbours.labels[0], minlength=len(CLASSES))
     return Reason(
         answer=int(classes[0]),
         confidence=float(two[0]),
         runner_up=int(classes[1]),
         margin=float(two[0] - two[1]),
-        neighbours=tuple(torch.bincount(labels, minlength=len(CLASSES)).tolist()),
-        similarity=float(similarity[0]),
+        neighbours=tuple(counts.tolist()),
+        similarity=None if neighbours is None else float(neighbours.similarity[0, 0]),
         centre=centre,
         familiar=familiar,
     )
@@ -85,15 +90,26 @@ def describe_reason(reason: Reason) -> str:
         f"{manner} {article(answer)} ({percent(reason.confidence)}, then {runner_up} with {second})"
     )
     agrees = reason.neighbour == reason.answer
-    like = (
+    like = any(reason.neighbours) and (
         f"{reason.neighbours[reason.neighbour]} of the {sum(reason.neighbours)} training images "
         f"most like it show {article(CLASSES[reason.neighbour])}"
     )
-    place = _describe_place(reason.centre)
-    told = sentence(f"{said}{':' if agrees else ', though'} {like}{place and f', and {place}'}")
+    beside = ", and ".join(part for part in (like, _describe_place(reason.centre)) if part)
+    told = sentence(f"{said}{beside and (': ' if agrees else ', though ') + beside}")
     if reason.familiar:
         return told
     return f"{told} The picture as a whole is unlike the training images, so this says little."
+
+
+def longest_reason(familiar: bool, compared: bool) -> str:
+    """About the longest sentence of `describe_reason`, whose room a screen can keep.
+
+    Args:
+        compared: False where no neighbours are looked for.
+    """
+    short, long = (CLASSES.index(name) for name in sorted(CLASSES, key=len)[-2:])
+    neighbours = tuple(8 if compared and label == long else 0 for label in range(len(CLASSES)))
+    return describe_reason(Reason(short, 0.555, long, 0.011, neighbours, 0.5, 0.0, familiar))
 
 
 def _describe_place(centre: float | None) -> str:

@@ -45,18 +45,20 @@ def write_picture(
     answers = quartet.classify(image[None])
     familiar = answers.familiar is None or bool(answers.familiar[0])
     explanations = {
-        name: explain_answer(quartet, name, answers, probabilities[0], familiar, analysis)
-        for name, probabilities in answers.probabilities.items()
+        name: explain_answer(quartet, name, answers, analysis.banks[name], familiar)
+        for name in answers.features
         if name in analysis.banks
+    }
+    points = {
+        name: analysis.projections[name].place(answers.features[name])[0] for name in explanations
     }
 
     def classify(images: Tensor) -> dict[str, Tensor]:
         return quartet.classify(images).probabilities
 
     curves = {kind: trace_confidence(classify, image, kind) for kind in PERTURBATIONS}
-    numbers = json.dumps(_list_numbers(explanations, curves), indent=1) + "\n"
+    numbers = json.dumps(_list_numbers(explanations, points, curves), indent=1) + "\n"
     training = split_validation(sample)[0].images.numpy()
-    points = {name: each.point for name, each in explanations.items()}
     for name, content in (
         (f"{stem}.json", numbers.encode()),
         (f"{stem}-reasons.svg", drawing.draw_reasons(pixels, explanations, training)),
@@ -81,7 +83,9 @@ def write_changes(folder: Path, records: Records, analysis: Analysis) -> None:
 
 
 def _list_numbers(
-    explanations: Mapping[str, Explanation], curves: Mapping[Kind, Curve]
+    explanations: Mapping[str, Explanation],
+    points: Mapping[str, Tensor],
+    curves: Mapping[Kind, Curve],
 ) -> dict[str, Any]:
     """Everything drawn, as JSON values."""
     return {
@@ -91,8 +95,8 @@ def _list_numbers(
                 "sentence": each.sentence,
                 "reason": asdict(each.reason),
                 "heat": each.heat.tolist(),
-                "neighbours": each.neighbours.rows[0].tolist(),
-                "point": each.point.tolist(),
+                "neighbours": each.neighbours.rows[0].tolist() if each.neighbours else [],
+                "point": points[name].tolist(),
             }
             for name, each in explanations.items()
         },

@@ -1,25 +1,29 @@
 """Compare: one picture, four models, side by side; and the same as an API."""
 
 import random
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.blocks import Block
 from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
+from demo.banks import Banks
 from demo.faults import explain
 from demo.gallery import Example, list_examples
-from demo.jobs.backend import NAME
 from demo.jobs.refusal import Refused
 from demo.jobs.store import create_token
 from demo.links import PICTURE, read_link
-from demo.models import LARGEST_BATCH, Classification, ModelAnswer, load_own_model, recorded_answers
+from demo.models import LARGEST_BATCH, Classification, recorded_answers
 from demo.server.addresses import name_sender_of
-from demo.tabs.changes import Shown
+from demo.tabs.changes import Shown, Values, read_token
+from demo.tabs.compare.cards import draw_cards, draw_message, draw_said, draw_seen, list_notes
+from demo.tabs.compare.mind import FIRST, Mind, read_kind
+from demo.tabs.compare.reasons import Reasons
+from demo.tabs.compare.subjects import Sitter, Sitting
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -32,23 +36,20 @@ from demo.tabs.shared import (
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels, to_image
 from demo.words import compare as words
-from demo.words.common import COMPARE_TAB, LABELS, RIGHT, WRONG, start_label
+from demo.words.common import COMPARE_TAB
 from trainer.containers.limits import LIMITS
-from trainer.errors import CheckpointError, PictureError
+from trainer.errors import PictureError
+from trainer.explain.perturbations import PERTURBATIONS
 from trainer.metrics import find_disagreements
-from trainer.palette import COLOURS
-from trainer.picture import SQUARE_PX, Crop
+from trainer.picture import Crop
 from trainer.recipe import CLASSES
-from trainer.record import FamiliarityFacts
-from trainer.wording import describe_foreign, percent
 
-OWN_COLOUR = "#009e73"
-"""Okabe and Ito's green, which none of the four has."""
 TEST_IMAGE = "test-"
 """Before the row of a test image, as a link names it."""
-TOP_CLASSES = 3
-"""Classes a card shows before it is opened."""
-SIGNS = {RIGHT: "\u2713", WRONG: "\u2717"}
+OWN_ANSWER = "answer"
+"""In place of a class: the one that each model answers."""
+EXPLAINED_AT_ONCE = 2
+"""Pictures; answers do not wait for more."""
 
 
 class CompareTab:
@@ -56,6 +57,9 @@ class CompareTab:
 
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._models, self._gallery, self._jobs = shared.models, shared.gallery, shared.jobs
+        self._banks = Banks(shared.analyses, shared.models)
+        self._sitter = Sitter(shared.models, shared.jobs, self._banks)
+        self._reasons, self._mind = Reasons(self._banks), Mind()
         answers = recorded_answers(self._models)
         self._disagreements = self._gallery.at_hand(find_disagreements(answers)).tolist()
         self._examples = list_examples()
@@ -67,7 +71,9 @@ class CompareTab:
         first = self._gallery.split.images[0].numpy()
         if self._disagreements:
             first = self._gallery.image(self._disagreements[0])
+        sitting = self._sitter.sit(self._models.look(first), None)
         self.link = gr.JSON({}, visible="hidden", elem_id="compare-link")
+        self.shown = gr.Textbox(sitting.mark, visible="hidden", elem_id="shown-picture")
         with gr.Row():
             with gr.Column(scale=3, min_width=280):
                 self.picture = gr.Image(
@@ -90,7 +96,31 @@ class CompareTab:
             with gr.Column(scale=2, min_width=280):
                 self.seen = create_html(draw_seen(first), elem_id="seen")
                 self.crop = gr.Radio(words.CROP_CHOICES, value="centre", label=words.CROP)
-        self.result = create_html(self._draw_answers(first), elem_id="result")
+        self._draw_result(sitting)
+        self._draw_below(sitting)
+
+    def _draw_result(self, sitting: Sitting) -> None:
+        said, cards = self._draw_answers(sitting)
+        with gr.Column(elem_id="result"):
+            self.result = create_html(said)
+            with gr.Row(equal_height=True):
+                self.asked = gr.Dropdown(
+                    [(words.OWN_ANSWER, OWN_ANSWER), *((name, name) for name in CLASSES)],
+                    value=OWN_ANSWER,
+                    label=words.HEAT_FOR,
+                    min_width=240,
+                    elem_id="asked",
+                )
+                self.reasons = create_html(
+                    self._reasons.draw(sitting, None),
+                    elem_id="reasons",
+                    min_width=240,
+                    min_height=80,
+                )
+            self.cards = create_html(cards, elem_id="cards")
+        create_html(render("enlarged.html", words=words), elem_id="enlarged")
+
+    def _draw_below(self, sitting: Sitting) -> None:
         with gr.Row(equal_height=True):
             self.label = gr.Dropdown(
                 list(CLASSES), value=None, label=words.TEACH_CLASS, min_width=160
@@ -110,19 +140,44 @@ class CompareTab:
             js_on_load=ON_CHOICE,
             elem_id="examples",
         )
+        gr.Markdown(f"## {words.MIND}\n{words.MIND_NOTE}")
+        self.kind = gr.Radio(
+            [(each.label, kind) for kind, each in PERTURBATIONS.items()],
+            value=FIRST,
+            label=words.MIND_KIND,
+            elem_id="mind-kind",
+        )
+        self.mind = create_html(self._mind.draw(sitting, FIRST), elem_id="mind", min_height=300)
 
     def _wire(self, tab: gr.Tab) -> None:
+        answered = [self.seen, self.result, self.cards, self.shown]
         gr.on(
             [self.picture.change, self.crop.change, tab.select],
             self.on_picture,
             [self.picture, self.crop, self._owner],
-            [self.seen, self.result],
+            answered,
             # gr.Image would open the file first, without limits of size or format.
             preprocess=False,
             trigger_mode="always_last",
             concurrency_limit=LARGEST_BATCH,
             **QUIET,
         )
+        # Explanations are asked for by the answers that have come, and come later.
+        looked: set[Block] = {self.shown, self.picture, self.crop, self._owner}
+        for chosen, handler, drawn in (
+            (self.asked, self.on_explain, self.reasons),
+            (self.kind, self.on_mind, self.mind),
+        ):
+            gr.on(
+                [self.shown.change, chosen.change],
+                handler,
+                looked | {chosen},
+                [drawn],
+                preprocess=False,
+                trigger_mode="always_last",
+                concurrency_limit=EXPLAINED_AT_ONCE,
+                **QUIET,
+            )
         self.teach.click(
             self.on_teach,
             [self.picture, self.crop, self.label, self._owner],
@@ -137,7 +192,7 @@ class CompareTab:
         self._blocks.load(self.on_load, None, shown, **QUIET).then(
             self.on_linked,
             [self.link, self.picture, self.crop, self._owner],
-            [self.seen, self.result],
+            answered,
             preprocess=False,
             **QUIET,
         )
@@ -147,12 +202,28 @@ class CompareTab:
     def on_picture(self, file: Any, crop: Crop, token: str | None, request: gr.Request) -> Shown:
         """What the models say of another picture, or of another part of it."""
         if file is None:
-            return {self.seen: draw_seen(None), self.result: draw_message(words.NO_PICTURE)}
+            return self._show_message(words.NO_PICTURE)
         try:
             pixels = _read(file, crop, request)
         except PictureError as error:
-            return {self.seen: draw_seen(None), self.result: draw_message(explain(error), True)}
-        return {self.seen: draw_seen(pixels), self.result: self._draw_answers(pixels, token)}
+            return self._show_message(explain(error), error=True)
+        return self._show(self._sitter.sit(self._models.look(pixels), token))
+
+    def on_explain(self, values: Values, request: gr.Request) -> Shown:
+        """Why the models say what is on screen: where they looked, for the class that is asked
+        about or else for each model's answer."""
+        sitting = self._find(values, request)
+        if sitting is None:
+            return {self.reasons: ""}
+        asked = values[self.asked]
+        label = CLASSES.index(asked) if asked in CLASSES else None
+        return {self.reasons: self._reasons.draw(sitting, label)}
+
+    def on_mind(self, values: Values, request: gr.Request) -> Shown:
+        """What would change the models' mind about what is on screen."""
+        sitting = self._find(values, request)
+        kind = read_kind(values[self.kind])
+        return {self.mind: "" if sitting is None else self._mind.draw(sitting, kind)}
 
     def on_teach(
         self,
@@ -231,86 +302,45 @@ class CompareTab:
         except PictureError as error:
             raise refuse(explain(error)) from error
 
-    def _draw_answers(self, pixels: np.ndarray, token: str | None = None) -> str:
-        """The sentence and the cards: the four models, then that of the visitor's newest job."""
-        result = self._models.classify(pixels)
-        truth = self._gallery.find_truth(pixels)
-        cards = [
-            describe_card(LABELS[name], COLOURS[name], answer, truth)
-            for name, answer in result["models"].items()
-        ]
-        if token:
-            cards += self._ask_own(token, pixels, truth)
-        return render(
-            "result.html",
-            sentence=result["agreement"],
-            note=" ".join(list_notes(result, truth, self._models.decider, pixels.shape[-1])),
-            cards=cards,
-            all_classes=words.ALL_TEN,
-        )
+    def _draw_answers(self, sitting: Sitting) -> tuple[str, str]:
+        """The sentence, and the cards: the four models, then that of the visitor's newest job."""
+        look = sitting.look
+        truth = self._gallery.find_truth(look.pixels)
+        notes = list_notes(look.said, truth, self._models.decider, look.pixels.shape[-1])
+        cards = draw_cards(sitting, truth, self._banks.prepared)
+        return draw_said(look.said, notes), cards
 
-    def _ask_own(
-        self, token: str, pixels: np.ndarray, truth: int | None
-    ) -> list[Mapping[str, Any]]:
-        """The card of the visitor's newest job that has a model, or nothing."""
-        job = self._jobs.newest_with_model(token)
-        if job is None:
-            return []
-        try:
-            answer = load_own_model(self._jobs.folder(job), NAME).classify(pixels)
-        except CheckpointError:
-            return []  # swept in this moment
-        start = job.settings and start_label(job.settings.start)
-        note = words.describe_own_start(start) if start else ""
-        return [describe_card(words.OWN_MODEL, OWN_COLOUR, answer, truth, note)]
+    def _show(self, sitting: Sitting) -> Shown:
+        """The answers; the mark has them explained."""
+        said, cards = self._draw_answers(sitting)
+        return {
+            self.seen: draw_seen(sitting.look.pixels),
+            self.result: said,
+            self.cards: cards,
+            self.shown: sitting.mark,
+        }
 
+    def _show_message(self, message: str, error: bool = False) -> Shown:
+        """A sentence in place of the answers."""
+        return {
+            self.seen: draw_seen(None),
+            self.result: draw_message(message, error),
+            self.cards: "",
+            self.shown: "",
+        }
 
-def draw_seen(pixels: np.ndarray | None) -> str:
-    """The picture `(3, S, S)` as the models see it, or an empty frame."""
-    side = SQUARE_PX if pixels is None else pixels.shape[-1]
-    return render(
-        "seen.html",
-        caption=words.SEEN,
-        source="" if pixels is None else embed(encode_pixels(pixels)),
-        alt=words.describe_seen(side),
-        note=f"{side} x {side} pixels",
-    )
-
-
-def draw_message(message: str, error: bool = False) -> str:
-    """A sentence where the result would be."""
-    return render("message.html", message=message, role="alert" if error else "status")
-
-
-def list_notes(
-    result: Classification, truth: int | None, decider: FamiliarityFacts | None, side_px: int
-) -> list[str]:
-    """What else is to say of a picture: its class where it is known, and whether it looks like
-    none of the ten to the `decider`, which saw a square of that side."""
-    notes = [] if truth is None else [words.describe_truth(truth)]
-    if decider is not None and result["familiar"] is False:
-        notes.append(describe_foreign(decider, side_px, known=truth is not None))
-    return notes
-
-
-def describe_card(
-    title: str, colour: str, answer: ModelAnswer, truth: int | None, note: str = ""
-) -> Mapping[str, Any]:
-    """What a card shows, as `result.html` takes it."""
-    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
-    bars = [(label, share, percent(share)) for label, share in ranked]
-    mark = "" if truth is None else (RIGHT if answer["answer"] == CLASSES[truth] else WRONG)
-    return {
-        "title": title,
-        "note": note,
-        "colour": colour,
-        "answer": answer["answer"],
-        "mark": mark,
-        "sign": SIGNS.get(mark, ""),
-        "top": bars[:TOP_CLASSES],
-        "rest": bars[TOP_CLASSES:],
-        "time": words.describe_seconds(answer["seconds"]),
-    }
+    def _find(self, values: Values, request: gr.Request) -> Sitting | None:
+        """What is on screen; None where that is no picture."""
+        mark, file = values[self.shown], values[self.picture]
+        if not mark or not isinstance(mark, str):
+            return None
+        look = self._models.recall(mark.partition(".")[0])
+        if look is None:
+            try:
+                look = self._models.look(_read(file, values[self.crop], request))
+            except PictureError:
+                return None
+        return self._sitter.sit(look, read_token(values, self._owner))
 
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:

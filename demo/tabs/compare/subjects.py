@@ -1,0 +1,104 @@
+"""The models on screen: the four, and that of the visitor's newest job."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from demo.banks import Banks
+from demo.jobs.backend import NAME
+from demo.jobs.jobs import Jobs
+from demo.models import Look, ModelAnswer, Models, list_answer, load_own_model
+from demo.words import compare as words
+from demo.words.common import LABELS, inline_label, start_label
+from trainer.errors import CheckpointError
+from trainer.explain.neighbours import Bank
+from trainer.palette import COLOURS
+from trainer.predict import Answers, Quartet
+
+OWN_COLOUR = "#009e73"
+"""Okabe and Ito's green, which none of the four has."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, and its one pass over the picture on screen."""
+
+    name: str
+    title: str
+    colour: str
+    quartet: Quartet
+    answers: Answers
+    """To that picture alone."""
+    find_bank: Callable[[], Bank | None]
+    """Asked only for an explanation: an answer waits for no bank."""
+    note: str = ""
+    """What it began as, for the visitor's own."""
+
+    @property
+    def inline(self) -> str:
+        """Its name inside a sentence."""
+        return inline_label(self.name) if self.name in LABELS else words.OWN_MODEL_INLINE
+
+    @property
+    def said(self) -> ModelAnswer:
+        """Its answer."""
+        return list_answer(self.answers, 0)[self.name]
+
+    @property
+    def answer(self) -> int:
+        """Its class."""
+        return int(self.answers.probabilities[self.name].argmax())
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A picture, and all models on screen."""
+
+    look: Look
+    subjects: tuple[Subject, ...]
+    mark: str
+    """The same for the same picture and models: what is drawn of another never stands beside it."""
+
+    @property
+    def familiar(self) -> bool:
+        """False where the picture looks like none of the ten classes."""
+        return self.look.said["familiar"] is not False
+
+
+class Sitter:
+    """Asks the models on screen."""
+
+    def __init__(self, models: Models, jobs: Jobs, banks: Banks) -> None:
+        self._models, self._jobs, self._banks = models, jobs, banks
+
+    def sit(self, look: Look, token: str | None) -> Sitting:
+        """The models that this visitor sees, and what they make of a picture: no pass is made twice
+        for the same one."""
+        subjects = [
+            Subject(
+                name,
+                LABELS[name],
+                COLOURS[name],
+                self._models.quartet,
+                look.answers,
+                functools.partial(self._banks.find, name),
+            )
+            for name in look.said["models"]
+        ]
+        job = self._jobs.newest_with_model(token) if token else None
+        mark = look.key
+        if job is not None:
+            try:
+                own = load_own_model(self._jobs.folder(job), NAME)
+            except CheckpointError:
+                pass  # swept in this moment
+            else:
+                start = job.settings and start_label(job.settings.start)
+                note = words.describe_own_start(start) if start else ""
+                find_bank = functools.partial(self._banks.find_own, own)
+                said = own.look(look.pixels)
+                mark = f"{mark}.{job.id}"
+                subjects.append(
+                    Subject(NAME, words.OWN_MODEL, OWN_COLOUR, own.quartet, said, find_bank, note)
+                )
+        return Sitting(look, tuple(subjects), mark)
