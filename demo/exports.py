@@ -1,22 +1,24 @@
 """Figures as SVG, tables and curves as CSV, the answers to every image as Parquet: files to take
 along, each made when it is asked for."""
 
-import csv
 import functools
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from demo import plots
+from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
+from demo.change_exports import ChangeExports
 from demo.comparison import compare_with_start
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
+from demo.jobs.rates import RateMap
 from demo.jobs.store import Job
 from demo.models import Models
-from demo.tables import list_changes, list_confidence, list_figures
+from demo.tables import list_changes, list_confidence, list_figures, write_csv
 from demo.words import about, finetune
 from demo.words import accuracy as words
 from trainer.errors import QuartetError
@@ -46,8 +48,16 @@ class NoSuchFile(Exception):
 class Exports:
     """All files of one app. Safe to call from any thread."""
 
-    def __init__(self, models: Models, answers: RecordedAnswers, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        models: Models,
+        answers: RecordedAnswers,
+        jobs: Jobs,
+        analyses: Analyses,
+        rates: RateMap,
+    ) -> None:
         self._models, self._answers, self._jobs = models, answers, jobs
+        changes = ChangeExports(analyses, models.records, rates)
         self._records = models.records
         self._makers: dict[str, Callable[[Query], bytes]] = {
             "figures.csv": lambda _: self._figures(),
@@ -64,6 +74,7 @@ class Exports:
             "job-classes.csv": lambda query: self._job_classes(self._job(query)),
             "job-curves.csv": lambda query: self._job_curves(self._job(query)),
             "job-difference.svg": lambda query: self._draw_job(self._job(query)),
+            **{name: lambda _, make=make: make() for name, make in changes.makers.items()},
             **{
                 f"{name}.svg": lambda _, name=name: self._draw(name)  # type: ignore[misc]
                 for name in (*CURVES, "confusion", "reliability", "seeds")
@@ -231,15 +242,6 @@ class Exports:
             *(["validation accuracy", "epoch", at, value] for at, value in progress.accuracy),
         ]
         return write_csv(["figure", "of", "at", "value"], rows)
-
-
-def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """A table as CSV, numbers as they are."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return written.getvalue().encode()
 
 
 def _headers(columns: Iterable[tuple[str, str]]) -> list[str]:

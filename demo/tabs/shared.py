@@ -6,8 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from demo.analyses import Analyses
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
+from demo.links import name_slug
 from demo.models import Models
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -50,6 +52,7 @@ class Shared:
     models: Models
     gallery: Gallery
     jobs: Jobs
+    analyses: Analyses
 
 
 def create_html(value: str = "", **options: Any) -> gr.HTML:
@@ -64,7 +67,7 @@ def keep_link(tab: str, link: gr.JSON) -> None:
         tab: its id.
         link: what a link to it holds (`demo.links`).
     """
-    link.change(None, [link], None, js=f"(link) => window.quartet.hold('{tab.lower()}', link)")
+    link.change(None, [link], None, js=f"(link) => window.quartet.hold('{name_slug(tab)}', link)")
 
 
 def create_table(

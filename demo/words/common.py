@@ -15,6 +15,7 @@ TAGLINE = (
     "See what that choice does."
 )
 COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB = "Compare", "Accuracy", "Fine-tune", "About"
+CHANGED_TAB = "What training changed"
 LABELS = {
     "sgd_full": "SGD, all layers",
     "adam_full": "Adam, all layers",

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import pandas
 import pytest
 
+from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
 from demo.exports import Exports, NoSuchFile
 from demo.jobs.jobs import Jobs
+from demo.jobs.rates import RateMap
 from demo.models import Models
 from tests.conftest import CHECKPOINTS
 
@@ -22,7 +24,13 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
     models = Models(CHECKPOINTS)
     home = tmp_path_factory.mktemp("home")
     with contextlib.closing(Jobs(home, CHECKPOINTS)) as jobs:
-        yield Exports(models, RecordedAnswers(models), jobs)
+        yield Exports(
+            models,
+            RecordedAnswers(models),
+            jobs,
+            Analyses(CHECKPOINTS, models.records),
+            RateMap(CHECKPOINTS, models.records),
+        )
 
 
 def test_difference_is_a_picture_of_its_own(exports: Exports) -> None:

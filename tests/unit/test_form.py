@@ -11,6 +11,7 @@ import pytest
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from demo.analyses import Analyses
 from demo.gallery import Gallery
 from demo.jobs.backend import EVENTS, read_gpu_s
 from demo.jobs.jobs import EARLIER, Jobs
@@ -96,7 +97,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         assert blocks is not None
         owner = gr.BrowserState("", storage_key="owner", secret="secret")
         with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
+            shared = Shared(
+                blocks, tabs, owner, models, gallery, jobs, Analyses(CHECKPOINTS, models.records)
+            )
             return Page(FinetuneTab(shared, tab), owner, jobs)
 
     yield draw(make)

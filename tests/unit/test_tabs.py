@@ -17,6 +17,7 @@ import torch
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from demo.analyses import Analyses
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
@@ -25,8 +26,8 @@ from demo.models import Classification, Models
 from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
-from demo.tabs.accuracy.images import A_PAGE
 from demo.tabs.compare import CompareTab, list_notes
+from demo.tabs.images import A_PAGE
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
@@ -71,7 +72,9 @@ async def draw(jobs: Jobs) -> Drawn:
     with gr.Blocks() as blocks:
         owner = gr.BrowserState("")
         with gr.Tabs() as tabs:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs)
+            shared = Shared(
+                blocks, tabs, owner, models, gallery, jobs, Analyses(CHECKPOINTS, models.records)
+            )
             with gr.Tab() as tab:
                 compare = CompareTab(shared, tab)
             with gr.Tab() as tab:
