@@ -14,6 +14,9 @@ import torch
 from trainer import checkpoint
 from trainer.cli import main
 from trainer.data import Dataset, load_dataset, split_validation
+from trainer.explain.analysed import FILE as ANALYSIS
+from trainer.explain.analysed import save_analysis
+from trainer.explain.sweep import FILE as SWEEP
 from trainer.figures import fit_stored, stored_outputs
 from trainer.model import Backbone, load_backbone
 
@@ -68,6 +71,20 @@ def detecting(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path
         assert fitted is not None
         record = record.model_copy(update={"familiarity": fitted.facts})
         checkpoint.save_familiarity(folder, record, fitted.detector)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def analysed(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped checkpoints beside an analysis, and a sweep, that are invented."""
+    from tests.analysis import build_analysis, build_sweep
+
+    folder = tmp_path_factory.mktemp("analysed")
+    for path in CHECKPOINTS.iterdir():
+        if path.name not in (ANALYSIS, SWEEP):
+            (folder / path.name).symlink_to(path)
+    save_analysis(folder / ANALYSIS, build_analysis(sample))
+    (folder / SWEEP).write_text(build_sweep().model_dump_json())
     return folder
 
 

@@ -53,11 +53,14 @@ class RateMap:
     def _run(self, out: Path) -> None:
         threads = str(max(1, (os.cpu_count() or 1) // 2))
         environment = child_environment(os.environ) | {"OMP_NUM_THREADS": threads}
-        command = [sys.executable, "-m", "trainer", "sweep", "--sample", "--device", "cpu"]
+        command = [
+            *("nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "sweep"),
+            *("--sample", "--device", "cpu"),
+            *("--checkpoints", str(self._checkpoints), "--out", str(out)),
+        ]
         try:
             subprocess.run(
-                ["nice", "-n", str(NICENESS), *command]
-                + ["--checkpoints", str(self._checkpoints), "--out", str(out)],
+                command,
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
