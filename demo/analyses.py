@@ -13,7 +13,6 @@ class Analyses:
     """The analysis beside a folder's checkpoints, where there is one of these very models."""
 
     def __init__(self, folder: Path, records: Mapping[str, Record]) -> None:
-        self.folder = folder
         self.analysis: Analysis | None = None
         self.fault: QuartetError | None = None
         """Why there is none."""

@@ -101,7 +101,7 @@ async def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
             analyses = Analyses(folder, models.records)
             shared = Shared(blocks, all_tabs, owner, models, gallery, jobs, analyses)
             rates = RateMap(folder, models.records)
-            given = Given(picture, crop, cell, RecordedAnswers(models), rates)
+            given = Given(picture, crop, cell, RecordedAnswers(models), rates, folder)
             return ChangedTab(shared, tab, given), models
 
 

@@ -127,7 +127,6 @@ class MapPart:
         x, y = (spot.x, spot.y) if spot and spot.model == name else (SIDE // 2, SIDE // 2)
         return render(
             "map.html",
-            words=words,
             title=words.name_shared(names),
             said=words.describe_map(names),
             choice=f"{name},{x},{y}",

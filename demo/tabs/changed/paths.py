@@ -1,12 +1,12 @@
 """A path between two models: how right those on it are, and what one says of the picture."""
 
 import functools
+from pathlib import Path as FilePath
 
 import gradio as gr
 import torch
 from torch import Tensor
 
-from demo.analyses import Analyses
 from demo.charts import Line, draw_chart, span
 from demo.models import Models
 from demo.tabs.changed.figure import draw_figure
@@ -32,8 +32,12 @@ TOP = 3
 class PathPart:
     """Draws, and tells what a view shows; the tab answers events."""
 
-    def __init__(self, analyses: Analyses, analysis: Analysis, models: Models) -> None:
-        self._folder, self._analysis = analyses.folder, analysis
+    def __init__(self, checkpoints: FilePath, analysis: Analysis, models: Models) -> None:
+        """
+        Args:
+            checkpoints: folder of the models.
+        """
+        self._folder, self._analysis = checkpoints, analysis
         self._records = models.records
         ends = {*models.records, PLAIN_BACKBONE}
         self.facts = {

@@ -1,6 +1,7 @@
 """What training changed: layers, features, the way between models, steps and learning rates."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -38,6 +39,8 @@ class Given:
     """Model, true and predicted class of the cell on Accuracy's screen, once there is one."""
     answers: RecordedAnswers
     rates: RateMap
+    checkpoints: Path
+    """Folder of the models."""
 
 
 class ChangedTab:
@@ -73,7 +76,7 @@ class ChangedTab:
         self.maps = MapPart(analysis, answers, ImagePages(answers, shared.gallery))
         self.maps.draw()
         self._controls["shown"] = self.maps.shown
-        paths = PathPart(shared.analyses, analysis, shared.models)
+        paths = PathPart(self._given.checkpoints, analysis, shared.models)
         if paths.facts:
             self.paths = paths
             self.first_view = View(path=next(iter(paths.facts)))
