@@ -106,7 +106,9 @@ def build_app(checkpoints: Path | None = None) -> App:
             with _create_tab(words.ACCURACY_TAB) as tab:
                 accuracy = AccuracyTab(shared, tab)
             with _create_tab(words.CHANGED_TAB) as tab:
-                given = Given(compare.picture, compare.crop, accuracy.cell, accuracy.answers, rates)
+                given = Given(
+                    compare.picture, compare.crop, accuracy.cell, accuracy.answers, rates, folder
+                )
                 ChangedTab(shared, tab, given)
             with _create_tab(words.FINETUNE_TAB) as tab:
                 FinetuneTab(shared, tab)
