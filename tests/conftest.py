@@ -75,11 +75,11 @@ def detecting(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
-def analysed(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def invented(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped checkpoints beside an analysis, and a sweep, that are invented."""
     from tests.analysis import build_analysis, build_sweep
 
-    folder = tmp_path_factory.mktemp("analysed")
+    folder = tmp_path_factory.mktemp("invented")
     for path in CHECKPOINTS.iterdir():
         if path.name not in (ANALYSIS, SWEEP):
             (folder / path.name).symlink_to(path)

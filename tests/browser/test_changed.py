@@ -16,10 +16,10 @@ from trainer.recipe import CLASSES
 
 
 @pytest.fixture(scope="module")
-def app(analysed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+def app(invented: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUARTET_HOME", str(tmp_path_factory.mktemp("home")))
-        with running_app(analysed) as running:
+        with running_app(invented) as running:
             yield running
 
 

@@ -78,7 +78,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def tabs(
-    analysed: Path, tmp_path_factory: pytest.TempPathFactory
+    invented: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Path, tuple[ChangedTab, Models]]]:
     """The tab over models that were analysed, and over such that were not."""
     plain = tmp_path_factory.mktemp("plain")
@@ -87,7 +87,7 @@ def tabs(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         with contextlib.closing(Jobs(tmp_path_factory.mktemp("home"), CHECKPOINTS)) as jobs:
-            yield {folder: asyncio.run(draw(folder, jobs)) for folder in (analysed, plain)}
+            yield {folder: asyncio.run(draw(folder, jobs)) for folder in (invented, plain)}
 
 
 async def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
@@ -118,14 +118,14 @@ def open_page(tab: ChangedTab, models: Models) -> Page:
 
 
 @pytest.fixture
-def page(tabs: dict[Path, tuple[ChangedTab, Models]], analysed: Path) -> Page:
-    return open_page(*tabs[analysed])
+def page(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
+    return open_page(*tabs[invented])
 
 
 @pytest.fixture
-def bare(tabs: dict[Path, tuple[ChangedTab, Models]], analysed: Path) -> Page:
+def bare(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
     """Where nothing was computed."""
-    return open_page(*next(drawn for folder, drawn in tabs.items() if folder != analysed))
+    return open_page(*next(drawn for folder, drawn in tabs.items() if folder != invented))
 
 
 def test_figures_say_what_their_numbers_do(page: Page) -> None:

@@ -24,7 +24,7 @@ PAIR = {"first": "sgd_full", "second": "adam_frozen"}
 
 
 @pytest.fixture(scope="module")
-def exports(analysed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
+def exports(invented: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
     models = Models(CHECKPOINTS)
     home = tmp_path_factory.mktemp("home")
     with contextlib.closing(Jobs(home, CHECKPOINTS)) as jobs:
@@ -32,8 +32,8 @@ def exports(analysed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             models,
             RecordedAnswers(models),
             jobs,
-            Analyses(analysed, models.records),
-            RateMap(analysed, models.records),
+            Analyses(invented, models.records),
+            RateMap(invented, models.records),
         )
 
 
@@ -85,13 +85,13 @@ def test_what_training_changed_can_be_taken_along(exports: Exports, sample: Data
             assert ElementTree.fromstring(content).tag.endswith("svg")
         else:
             assert len(pandas.read_csv(io.BytesIO(content))) > 1
-    invented = build_analysis(sample).facts
+    facts = build_analysis(sample).facts
     moved = pandas.read_csv(io.BytesIO(exports.make("movement.csv", {}).content))
-    for name, model in invented.models.items():
+    for name, model in facts.models.items():
         own = moved[moved["model"] == name]
         assert dict(zip(own["layer"], own["distance"], strict=True)) == pytest.approx(
             model.movement
         )
     paths = pandas.read_csv(io.BytesIO(exports.make("paths.csv", {}).content))
     dip = paths[(paths["start"] == "sgd_full") & (paths["end"] == "adam_full")]
-    assert dip["right"].tolist() == list(invented.paths[0].right)
+    assert dip["right"].tolist() == list(facts.paths[0].right)

@@ -1,5 +1,6 @@
 """The map of features: the test images in every model, and the images at a chosen place."""
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -41,14 +42,25 @@ class MapPart:
         self._shared: dict[str, list[str]] = {}
         for name, model in analysis.facts.models.items():
             self._shared.setdefault(model.backbone, []).append(name)
-        self._frame = Frame(torch.cat([analysis.points[name] for name in self._shared]))
-        self._places = {name: self._frame.place(analysis.points[name]) for name in self._shared}
+
+    @functools.cached_property
+    def _frame(self) -> "Frame":
+        return Frame(torch.cat([self._analysis.points[name] for name in self._shared]))
+
+    @functools.cached_property
+    def _places(self) -> dict[str, Tensor]:
+        """Where the test images lie on each map, `(N, 2)`."""
+        return {name: self._frame.place(self._analysis.points[name]) for name in self._shared}
+
+    @functools.cached_property
+    def _said(self) -> str:
+        """How far the maps tell the classes apart."""
+        facts, points = self._analysis.facts, self._analysis.points
         separation = {
-            tuple(names): measure_separation(analysis.points[name], self._test.labels)
+            tuple(names): measure_separation(points[name], self._test.labels)
             for name, names in self._shared.items()
         }
-        facts = analysis.facts
-        self._said = words.describe_separation(separation, facts.explained, facts.test_count)
+        return words.describe_separation(separation, facts.explained, facts.test_count)
 
     @property
     def backbones(self) -> list[str]:
