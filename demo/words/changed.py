@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from demo.words.common import ACCURACY_TAB, COMPARE_TAB, LABELS, inline_label
+from demo.words.common import ACCURACY_TAB, COMPARE_TAB, LABELS, inline_label, inline_labels
 from trainer.explain.analysed import ModelFacts, PathFacts
 from trainer.explain.paths import list_places
-from trainer.explain.sweep import OPTIMIZERS as SWEPT
-from trainer.explain.sweep import RATES, Sweep, SweepCell
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
-from trainer.record import Records
+from trainer.significance import noise_of_count
 from trainer.wording import article, join, percent
 
 LAYERS_HEADING = "## How far the layers moved"
@@ -29,12 +27,6 @@ PATH_HINT = (
     "The curve is how many test images the mixture gets right; beside it is what the mixture says "
     f"of the picture under {COMPARE_TAB}."
 )
-STEPS_HEADING = "## The size of a step"
-STEPS_HINT = (
-    "How far one step of the optimizer moves the weights, in percent of their size, in every part "
-    "of the network. Each line of the scale is ten times the one below."
-)
-RATES_HEADING = "## A map of learning rates"
 CANNOT = "What it cannot tell:"
 CANNOT_TELL = {
     "layers": (
@@ -59,7 +51,6 @@ LAYER, STAGE = "layers, from the input on", "after"
 PATH, PLACE = "Path", "How far along the path, %"
 RIGHT_AXIS = "test images right, %"
 WAY_AXIS = "share of the way, %"
-STEP_AXIS, EPOCH_AXIS = "a step, % of the weights", "epoch"
 SHOW, EVERY = "Classes shown", "all ten classes"
 STAGES = {
     "stem": "stem",
@@ -76,10 +67,6 @@ STAR = f"The star is the picture under {COMPARE_TAB}."
 NO_PICTURE = f"Choose a picture under {COMPARE_TAB} to see where it lies and what is said of it."
 NO_CELL = f"Choose a cell under {ACCURACY_TAB}, and its images light up here."
 OTHER_IMAGES = "The models were measured on other images, so their answers to these are not known."
-MAKE_RATES = "Make the map"
-MAKING_RATES = "The last layer is being trained at every rate: the map comes when all are done."
-RATE, OWN_RATE, NO_NUMBER = "learning rate", "the recipe's own", "no number"
-OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 EXPORTS: dict[str, tuple[tuple[str, str], ...]] = {
     "layers": (
         ("changes.svg", "both figures as SVG"),
@@ -127,7 +114,7 @@ def describe_movement(models: Mapping[str, ModelFacts]) -> str:
         layers = len(models[flat[0]].movement)
         verb = "lies" if len(flat) == 1 else "lie"
         told.append(
-            f"{_name_all(flat)} {verb} flat at zero: not one of {layers} layers moved, so all that "
+            f"{inline_labels(flat)} {verb} flat at zero: not one of {layers} layers moved, so all that "
             f"was learned is in the last layer, which is not shown."
         )
     moved = {name: model.stage_movement for name, model in models.items() if name not in flat}
@@ -173,7 +160,9 @@ def describe_similarity(models: Mapping[str, ModelFacts]) -> str:
         )
     same = [name for name, model in models.items() if min(model.similarity.values()) == 1]
     if same:
-        told.insert(0, f"those of {_name_all(same)} are the backbone's own, exactly 1 everywhere")
+        told.insert(
+            0, f"those of {inline_labels(same)} are the backbone's own, exactly 1 everywhere"
+        )
     return f"Of the features beside the backbone's, {'; '.join(told)}."
 
 
@@ -187,7 +176,7 @@ def describe_separation(
         explained: share of the variation of all features that each axis shows, 0..1.
     """
     ordered = sorted(shares.items(), key=lambda one: -one[1])
-    told = [f"{percent(share, 0)} with {_name_all(names)}" for names, share in ordered]
+    told = [f"{percent(share, 0)} with {inline_labels(names)}" for names, share in ordered]
     return (
         f"Of {images:,} test images, so many lie nearest to the centre of their own class on the "
         f"map: {join(told)}; by chance it would be one in ten. The two axes show "
@@ -209,11 +198,13 @@ def describe_lit(name: str, true: int, said: int, lit: int, images: int) -> str:
 
 def describe_map(names: Sequence[str]) -> str:
     """A map, for who cannot see it."""
-    return f"Map of features of {_name_all(names)}: arrow keys move the cross, Enter shows images"
+    return (
+        f"Map of features of {inline_labels(names)}: arrow keys move the cross, Enter shows images"
+    )
 
 
 def describe_near(names: Sequence[str], images: int) -> str:
-    return f"The {images:,} test images nearest to the cross on the map of {_name_all(names)}"
+    return f"The {images:,} test images nearest to the cross on the map of {inline_labels(names)}"
 
 
 def describe_classes(counts: Sequence[tuple[int, int]]) -> str:
@@ -243,7 +234,7 @@ def describe_path(path: PathFacts, images: int) -> str:
     worst = min(inner)
     where = percent(places[right.index(worst, 1)], 0)
     lower = min(first, last)
-    if lower - worst > _noise(lower, images):
+    if lower - worst > noise_of_count(lower, images):
         told.append(
             f"On the way it falls to {worst:,}, at {where}: mixing these two in a straight line "
             f"breaks what both have learned."
@@ -282,103 +273,6 @@ def describe_answer(path: PathFacts, place: float, label: int, sure: float) -> s
     """What the mixture says of the picture at hand."""
     who = {0.0: _name_end(path.start), 1.0: _name_end(path.end)}.get(place, "the mixture")
     return f"Here {who} says {CLASSES[label]} ({percent(sure)})."
-
-
-def describe_steps(records: Records) -> str:
-    """How large steps were: who takes the larger ones, and how they change; and of whom nothing is
-    known."""
-    known = {
-        name: {epoch.epoch: epoch.step_sizes for epoch in record.history if epoch.step_sizes}
-        for name, record in records.items()
-    }
-    without = [name for name, sizes in known.items() if not sizes]
-    told = []
-    means = {}
-    for name, sizes in known.items():
-        if sizes:
-            first, last = (_mean(list(sizes[at].values())) for at in (min(sizes), max(sizes)))
-            means[name] = _mean([_mean(list(one.values())) for one in sizes.values()])
-            told.append(
-                f"{inline_label(name)} begins with steps of {percent(first, 3)} of the weights and "
-                f"ends with {percent(last, 3)}."
-            )
-    for one, two in (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen")):
-        if {one, two} <= means.keys() and min(means[one], means[two]) > 0:
-            small, large = sorted((one, two), key=means.__getitem__)
-            told.append(
-                f"Over the run a step of {inline_label(large)} is "
-                f"{means[large] / means[small]:.1f} times as large as one of "
-                f"{inline_label(small)}."
-            )
-    if without:
-        whose = "these models" if len(without) == len(records) else _name_all(without)
-        told.append(
-            f"How large the steps of {whose} were is not known: they were trained before that was "
-            f"recorded."
-        )
-    return " ".join(told)
-
-
-def describe_rates_to_make() -> str:
-    """What the button does."""
-    return (
-        f"Accuracy against optimizer and learning rate: the last layer is trained "
-        f"{len(SWEPT) * len(RATES)} times on the images that are part of this app, at "
-        f"{len(RATES)} rates with each optimizer, once for all visitors."
-    )
-
-
-def describe_rates(sweep: Sweep) -> str:
-    """Each optimizer's best rate, how wide its good ones are, and how the recipe's own does."""
-    told = [
-        f"The last layer alone, trained on {sweep.train_count:,} images of {sweep.data} at every "
-        f"rate; the percentages are of {sweep.validation_count:,} validation images."
-    ]
-    for optimizer, name in OPTIMIZERS.items():
-        cells = [
-            cell
-            for cell in sweep.cells
-            if cell.optimizer == optimizer and cell.validation_accuracy is not None
-        ]
-        if not cells:
-            continue
-        best = max(cells, key=_accuracy)
-        noise = _noise(round(_accuracy(best) * sweep.validation_count), sweep.validation_count)
-        least = _accuracy(best) - noise / sweep.validation_count
-        good = [cell.learning_rate for cell in cells if _accuracy(cell) >= least]
-        said = (
-            f"{name} does best at {best.learning_rate:.2g} ({percent(_accuracy(best))}), and no "
-            f"worse than chance explains from {min(good):.2g} to {max(good):.2g}"
-        )
-        own = next((cell for cell in cells if cell.own), None)
-        if own is not None:
-            said += f"; the recipe's {own.learning_rate:g} reaches {percent(_accuracy(own))}"
-        told.append(f"{said}.")
-    return " ".join(told)
-
-
-def describe_rate_cell(cell: SweepCell) -> str:
-    """A cell's text."""
-    if cell.validation_accuracy is None:
-        return NO_NUMBER
-    return percent(cell.validation_accuracy)
-
-
-def _accuracy(cell: SweepCell) -> float:
-    return cell.validation_accuracy or 0.0
-
-
-def _noise(right: int, images: int) -> float:
-    """Two standard errors of a count, in images."""
-    return 2 * float(right * (1 - right / images)) ** 0.5
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _name_all(names: Sequence[str]) -> str:
-    return join([inline_label(name) for name in names])
 
 
 def _name_stage(stage: str) -> str:

@@ -26,6 +26,7 @@ from demo.tabs.changed.view import View
 from demo.tabs.changes import Shown
 from demo.tabs.shared import Shared
 from demo.words import changed as words
+from demo.words import training
 from tests.analysis import GUESS
 from tests.conftest import CHECKPOINTS, ROOT
 from tests.records import build_record
@@ -267,7 +268,7 @@ def test_steps_are_drawn_of_those_who_have_them() -> None:
 def test_rates_mark_the_best_and_the_recipes_own(page: Page) -> None:
     table = page.open()[page.tab.rates.table]
     assert table.count("q-own-rate") == 2
-    assert table.count(words.NO_NUMBER) == 2
+    assert table.count(training.NO_NUMBER) == 2
     assert "SGD does best at 0.1 (60.0 %)" in table
     assert "Adam does best at 0.001 (60.0 %)" in table
     assert not page.tab.rates.make.visible
@@ -275,8 +276,8 @@ def test_rates_mark_the_best_and_the_recipes_own(page: Page) -> None:
 
 def test_rates_are_made_by_a_button_once(bare: Page, tmp_path: Path) -> None:
     rates = bare.tab.rates
-    assert "26 times" in words.describe_rates_to_make()
-    assert rates.on_making()[rates.told] == words.MAKING_RATES
+    assert "26 times" in training.describe_rates_to_make()
+    assert rates.on_making()[rates.told] == training.MAKING_RATES
     shown = rates.on_make()
     assert shown[rates.table].count("q-own-rate") == 2
     made = rates._rates.sweep

@@ -8,7 +8,7 @@ from demo.tabs.changed.figure import draw_figure
 from demo.tabs.changes import Part, Shown
 from demo.tabs.shared import QUIET, create_html
 from demo.templates import render
-from demo.words import changed as words
+from demo.words import training as words
 from trainer.errors import QuartetError
 from trainer.explain.sweep import Sweep, SweepCell
 

@@ -3,7 +3,8 @@
 from demo.charts import Line, draw_chart, span, span_decades
 from demo.tabs.changed.figure import draw_figure
 from demo.templates import render
-from demo.words import changed as words
+from demo.words import training as words
+from demo.words.changed import STAGES
 from demo.words.common import LABELS
 from trainer.palette import STAGE_COLOURS
 from trainer.record import Epoch, Records
@@ -38,9 +39,7 @@ def draw_steps(records: Records) -> str:
             draw_chart(lines, span(words.EPOCH_AXIS, numbers), y, said, title=LABELS[name])
         )
     seen = {stage for epochs in known.values() for stage in epochs[0].step_sizes or {}}
-    key = [
-        (words.STAGES[stage], colour) for stage, colour in STAGE_COLOURS.items() if stage in seen
-    ]
+    key = [(STAGES[stage], colour) for stage, colour in STAGE_COLOURS.items() if stage in seen]
     return draw_figure("steps", charts, said, key)
 
 
@@ -52,4 +51,4 @@ def _trace(stage: str, epochs: list[Epoch]) -> Line:
         if (size := (epoch.step_sizes or {}).get(stage, 0.0)) > 0
     ]
     texts = [f"epoch {number:g}: {percent(size, 4)}" for number, size in points]
-    return Line(words.STAGES[stage], STAGE_COLOURS[stage], points, texts)
+    return Line(STAGES[stage], STAGE_COLOURS[stage], points, texts)

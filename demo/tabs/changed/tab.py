@@ -21,6 +21,7 @@ from demo.tabs.changes import Part, Shown, Values, collect_changes
 from demo.tabs.images import ImagePages
 from demo.tabs.shared import QUIET, Shared, create_html, keep_link, read_choice, refuse
 from demo.words import changed as words
+from demo.words import training
 from demo.words.common import CHANGED_TAB
 from trainer.explain.analysed import Analysis
 
@@ -63,7 +64,7 @@ class ChangedTab:
             gr.Markdown(words.describe_missing(fault.code if fault else ""), elem_id="missing")
         else:
             self._draw_analysed(analysis)
-        gr.Markdown(f"{words.STEPS_HEADING}\n{words.STEPS_HINT}")
+        gr.Markdown(f"{training.STEPS_HEADING}\n{training.STEPS_HINT}")
         self.steps = create_html(elem_id="steps", min_height=60)
         self.rates = RatesPart(given.rates)
         self.rates.wire()
