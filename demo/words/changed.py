@@ -114,8 +114,8 @@ def describe_movement(models: Mapping[str, ModelFacts]) -> str:
         layers = len(models[flat[0]].movement)
         verb = "lies" if len(flat) == 1 else "lie"
         told.append(
-            f"{inline_labels(flat)} {verb} flat at zero: not one of {layers} layers moved, so all that "
-            f"was learned is in the last layer, which is not shown."
+            f"{inline_labels(flat)} {verb} flat at zero: not one of {layers} layers moved, so all "
+            f"that was learned is in the last layer, which is not shown."
         )
     moved = {name: model.stage_movement for name, model in models.items() if name not in flat}
     for name, stages in moved.items():
