@@ -64,7 +64,9 @@ def build_analysis(sample: Dataset) -> Analysis:
         banks={name: banks[one] for name, one in shared.items()},
         projections={name: projections[one] for name, one in shared.items()},
         points={name: points[one] for name, one in shared.items()},
-        heads=dict.fromkeys(RECIPE_NAMES, head),
+        heads={
+            name: {key: tensor.clone() for key, tensor in head.items()} for name in RECIPE_NAMES
+        },
         statistics=statistics,
     )
 

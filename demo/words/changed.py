@@ -7,7 +7,7 @@ from trainer.explain.analysed import ModelFacts, PathFacts
 from trainer.explain.paths import list_places
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
 from trainer.significance import noise_of_count
-from trainer.wording import article, join, percent
+from trainer.wording import count, join, percent, sentence
 
 LAYERS_HEADING = "## How far the layers moved"
 LAYERS_HINT = (
@@ -40,13 +40,13 @@ CANNOT_TELL = {
     ),
     "path": (
         "The way training took, which is no straight line. A dip between two models does not say "
-        "that no curved path around it exists"
+        "that no curved path around it exists."
     ),
     "steps": "How far an epoch went: steps that point to and fro add up to little.",
     "rates": "Anything about training all layers, where other rates are right.",
 }
 """Part of the tab to what docs/explained.md says that its figure cannot tell, word for word."""
-MOVED, ALIKE = "distance, % of the backbone's size", "similarity (CKA)"
+MOVED, ALIKE = "distance moved, %", "similarity (CKA)"
 LAYER, STAGE = "layers, from the input on", "after"
 PATH, PLACE = "Path", "How far along the path, %"
 RIGHT_AXIS = "test images right, %"
@@ -63,9 +63,10 @@ STAGES = {
 }
 """A part of the network to its name on screen, in the order it is passed."""
 NO_IMAGES = "Choose a place on one of the maps."
-STAR = f"The star is the picture under {COMPARE_TAB}."
-NO_PICTURE = f"Choose a picture under {COMPARE_TAB} to see where it lies and what is said of it."
-NO_CELL = f"Choose a cell under {ACCURACY_TAB}, and its images light up here."
+STAR = f"the picture under {COMPARE_TAB}"
+RING = "the images below"
+NO_PICTURE = f"Choose a picture under {COMPARE_TAB} to see where it lies and what is said of it"
+NO_CELL = f"Choose a cell under {ACCURACY_TAB}, and its images light up here"
 OTHER_IMAGES = "The models were measured on other images, so their answers to these are not known."
 EXPORTS: dict[str, tuple[tuple[str, str], ...]] = {
     "layers": (
@@ -107,27 +108,21 @@ def name_shared(names: Sequence[str]) -> str:
 
 
 def describe_movement(models: Mapping[str, ModelFacts]) -> str:
-    """Which models lie flat, which moved where, and who moved farther."""
+    """Who moved farther, and who lies flat: one sentence."""
     flat = [name for name, model in models.items() if not any(model.movement.values())]
-    told = []
-    if flat:
-        layers = len(models[flat[0]].movement)
-        verb = "lies" if len(flat) == 1 else "lie"
-        told.append(
-            f"{inline_labels(flat)} {verb} flat at zero: not one of {layers} layers moved, so all "
-            f"that was learned is in the last layer, which is not shown."
-        )
     moved = {name: model.stage_movement for name, model in models.items() if name not in flat}
-    for name, stages in moved.items():
-        most, least = max(stages, key=stages.__getitem__), min(stages, key=stages.__getitem__)
-        told.append(
-            f"{inline_label(name)} moved most in {_name_stage(most)} "
-            f"({percent(stages[most])} of its size) and least in {_name_stage(least)} "
-            f"({percent(stages[least])})."
-        )
+    told = []
     if len(moved) == 2:
         told.append(_compare_movement(*moved.items()))
-    return " ".join(told)
+    else:
+        for name, stages in moved.items():
+            most = max(stages, key=stages.__getitem__)
+            told.append(f"{inline_label(name)} moved most in {_name_stage(most)}")
+    if flat:
+        verb = "lies" if len(flat) == 1 else "lie"
+        layers = len(models[flat[0]].movement)
+        told.append(f"{inline_labels(flat)} {verb} flat at zero, not one of {layers} layers moved")
+    return f"{'; '.join(told)}."
 
 
 def _compare_movement(one: tuple[str, dict[str, float]], two: tuple[str, dict[str, float]]) -> str:
@@ -136,63 +131,61 @@ def _compare_movement(one: tuple[str, dict[str, float]], two: tuple[str, dict[st
     if max(ratios.values()) <= 1:
         ratios = {stage: 1 / ratio for stage, ratio in ratios.items()}
         behind, ahead = ahead, behind
+    low, high = (f"{end(ratios.values()):.1f}" for end in (min, max))
     if min(ratios.values()) >= 1:
-        return (
-            f"{ahead} moved every part farther than {behind}: {min(ratios.values()):.1f} to "
-            f"{max(ratios.values()):.1f} times as far."
-        )
+        times = low if low == high else f"{low} to {high}"
+        return f"{ahead} moved every part of the network {times} times as far as {behind}"
     farther = [_name_stage(stage) for stage, ratio in ratios.items() if ratio > 1]
     rest = [_name_stage(stage) for stage, ratio in ratios.items() if ratio <= 1]
-    return f"{ahead} moved farther than {behind} in {join(farther)}, and less far in {join(rest)}."
+    return f"{ahead} moved farther than {behind} in {join(farther)}, and less far in {join(rest)}"
 
 
 def describe_similarity(models: Mapping[str, ModelFacts]) -> str:
-    """Where features are still the backbone's, and where they are most unlike."""
-    told = []
+    """Where features are most unlike the backbone's, and whose are its own: one sentence."""
+    told, same = [], []
     for name, model in models.items():
         alike = model.similarity
         if min(alike.values()) == 1:
+            same.append(name)
             continue
-        most, least = max(alike, key=alike.__getitem__), min(alike, key=alike.__getitem__)
-        told.append(
-            f"those of {inline_label(name)} are most like them after {_name_stage(most)} "
-            f"({alike[most]:.2f}) and least {_name_after(least)} ({alike[least]:.2f})"
-        )
-    same = [name for name, model in models.items() if min(model.similarity.values()) == 1]
-    if same:
-        told.insert(
-            0, f"those of {inline_labels(same)} are the backbone's own, exactly 1 everywhere"
-        )
-    return f"Of the features beside the backbone's, {'; '.join(told)}."
+        least = min(alike, key=alike.__getitem__)
+        told.append(f"those of {inline_label(name)} {_name_after(least)} ({alike[least]:.2f})")
+    whose = f"those of {inline_labels(same)} are its own, exactly 1 everywhere"
+    if not told:
+        return sentence(whose.replace("its", "the backbone's"))
+    rest = f"; {whose}" if same else ""
+    return f"Of all features least like the backbone's are {join(told)}{rest}."
 
 
-def describe_separation(
-    shares: Mapping[tuple[str, ...], float], explained: Sequence[float], images: int
-) -> str:
-    """How far each map tells the classes apart.
+def describe_separation(shares: Mapping[tuple[str, ...], float], images: int) -> str:
+    """How far each map tells the classes apart: one sentence.
 
     Args:
         shares: models with one map to the share of images nearest to the centre of their class.
-        explained: share of the variation of all features that each axis shows, 0..1.
     """
     ordered = sorted(shares.items(), key=lambda one: -one[1])
     told = [f"{percent(share, 0)} with {inline_labels(names)}" for names, share in ordered]
     return (
-        f"Of {images:,} test images, so many lie nearest to the centre of their own class on the "
-        f"map: {join(told)}; by chance it would be one in ten. The two axes show "
-        f"{percent(sum(explained), 0)} of how the features differ."
+        f"Of {images:,} test images so many lie nearest to the centre of their own class: "
+        f"{join(told)}; by chance it would be one in ten."
     )
 
 
-def describe_lit(name: str, true: int, said: int, lit: int, images: int) -> str:
+def describe_share(explained: Sequence[float]) -> str:
+    """How much two axes show.
+
+    Args:
+        explained: share of the variation of all features that each axis shows, 0..1.
+    """
+    return f"Here the two axes show {percent(sum(explained), 0)} of how the features differ."
+
+
+def describe_lit(name: str, true: int, said: int, lit: int) -> str:
     """The cell chosen under Accuracy, on the maps."""
-    what = f"true {CLASSES[true]}, predicted {CLASSES[said]} by {inline_label(name)}"
-    if not lit:
-        return f"None of the {images:,} images here is in the cell chosen under Accuracy ({what})."
-    verb = "is" if lit == 1 else "are"
+    images = count(lit, "image") if lit else "no image here is"
     return (
-        f"{lit:,} of the {images:,} images here {verb} in the cell chosen under Accuracy ({what}): "
-        f"the diamonds."
+        f"{images} in the cell chosen under {ACCURACY_TAB}: true {CLASSES[true]}, predicted "
+        f"{CLASSES[said]} by {inline_label(name)}"
     )
 
 
@@ -209,8 +202,7 @@ def describe_near(names: Sequence[str], images: int) -> str:
 
 def describe_classes(counts: Sequence[tuple[int, int]]) -> str:
     """How many of some images are of which class: (class, images), the most first."""
-    said = [f"{images} of {article(CLASSES[label])}" for label, images in counts]
-    return f"They show: {join(said)}."
+    return sentence(join([f"{images} x {CLASSES[label]}" for label, images in counts]))
 
 
 def name_path(start: str, end: str) -> str:

@@ -35,6 +35,7 @@ from trainer.explain.analysed import PathFacts
 from trainer.explain.plane import measure_separation
 from trainer.explain.sweep import load_sweep
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
+from trainer.wording import count
 
 REQUEST = gr.Request(session_hash="a visitor")
 
@@ -132,12 +133,13 @@ def bare(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
 def test_figures_say_what_their_numbers_do(page: Page) -> None:
     shown = page.open()
     layers = shown[page.tab.layers]
-    assert "SGD (last layer) and Adam (last layer) lie flat at zero: not one of 20" in layers
-    assert "Adam (all layers) moved every part farther than SGD (all layers): 2.5 to 2.5" in layers
+    assert "SGD (last layer) and Adam (last layer) lie flat at zero, not one of 20" in layers
+    assert "Adam (all layers) moved every part of the network 2.5 times as far as SGD" in layers
+    assert "those of Adam (all layers) in the 512 features (0.00)" in layers
     assert layers.count("<polyline") == 8
     assert layers.count("stroke-dasharray") == 2  # who covers another is dashed
     for part, said in words.CANNOT_TELL.items():
-        assert said in " ".join((ROOT / "docs/explained.md").read_text().split()), part
+        assert said.rstrip(".") in " ".join((ROOT / "docs/explained.md").read_text().split()), part
 
 
 def test_maps_mark_the_picture_and_light_up_the_cell(page: Page, sample: Dataset) -> None:
@@ -152,7 +154,9 @@ def test_maps_mark_the_picture_and_light_up_the_cell(page: Page, sample: Dataset
     predicted = page.models.predictions["sgd_full"].probabilities.argmax(1)[load_sample_rows()]
     lit = int(((sample.test.labels == 3) & (predicted == 5)).sum())
     assert 0 < maps.count('class="q-lit"') == 3 * lit
-    assert f"{lit} of the 500 images here" in maps
+    assert (
+        f"{count(lit, 'image')} in the cell chosen under Accuracy: true cat, predicted dog" in maps
+    )
     for wrong in ("x", ["sgd_full", 3], ["x", 3, 5], ["sgd_full", 3, 10], ["sgd_full", "3", 5]):
         page.values[page.tab._given.cell] = wrong
         assert words.NO_CELL in page.open()[page.maps.maps]

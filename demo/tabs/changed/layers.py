@@ -16,7 +16,7 @@ def draw_layers(analysis: Analysis) -> str:
     moved, alike = words.describe_movement(models), words.describe_similarity(models)
     charts = [_draw_movement(models, moved), _draw_similarity(models, alike)]
     key = [(LABELS[name], COLOURS[name]) for name in models]
-    return draw_figure("layers", charts, f"{moved} {alike}", key)
+    return draw_figure("layers", charts, "", key)
 
 
 def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:
@@ -36,7 +36,7 @@ def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:
     ]
     highest = [moved for model in models.values() for moved in model.movement.values()]
     y = span(words.MOVED, [0.0, *highest], unit=100)
-    return draw_chart(lines, Axis(words.LAYER, -0.7, len(layers) - 0.3, ticks), y, said)
+    return draw_chart(lines, Axis(words.LAYER, -0.7, len(layers) - 0.3, ticks), y, said, said)
 
 
 def _draw_similarity(models: dict[str, ModelFacts], said: str) -> str:
@@ -53,4 +53,4 @@ def _draw_similarity(models: dict[str, ModelFacts], said: str) -> str:
     ticks = [(float(index), words.STAGES[stage]) for index, stage in enumerate(stages)]
     values = [cka for model in models.values() for cka in model.similarity.values()]
     y = span(words.ALIKE, values, whole=True)
-    return draw_chart(lines, Axis(words.STAGE, -0.4, len(stages) - 0.6, ticks), y, said)
+    return draw_chart(lines, Axis(words.STAGE, -0.4, len(stages) - 0.6, ticks), y, said, said)

@@ -60,7 +60,7 @@ class MapPart:
             tuple(names): measure_separation(points[name], self._test.labels)
             for name, names in self._shared.items()
         }
-        return words.describe_separation(separation, facts.explained, facts.test_count)
+        return words.describe_separation(separation, facts.test_count)
 
     @property
     def backbones(self) -> list[str]:
@@ -102,13 +102,14 @@ class MapPart:
             self._draw_map(name, names, view, picture, lit, near, spot)
             for name, names in self._shared.items()
         ]
-        said = [self._said, words.STAR if picture.features else words.NO_PICTURE]
-        if cell is None:
-            said.append(words.NO_CELL)
-        else:
-            said.append(words.describe_lit(*cell, len(lit), len(self._test)))
+        marks = [
+            ("\u2605", words.STAR if picture.features else words.NO_PICTURE),
+            ("\u25c6", words.describe_lit(*cell, len(lit)) if cell else words.NO_CELL),
+            *([("\u25cb", words.RING)] if near else []),
+        ]
         key = [(name, CLASS_COLOURS[label]) for label, name in enumerate(CLASSES)]
-        return draw_figure("map", maps, " ".join(said), key)
+        share = words.describe_share(self._analysis.facts.explained)
+        return draw_figure("map", maps, self._said, key, marks, share)
 
     def _draw_map(
         self,

@@ -21,10 +21,10 @@ class RatesPart:
         gr.Markdown(words.RATES_HEADING)
         if rates.fault is not None:
             create_html(render("faults.html", faults=[explain(rates.fault)]))
-        self.table = create_html(elem_id="rates", min_height=60)
         missing = rates.sweep is None
+        self.told = gr.Markdown(words.describe_rates_to_make(), visible=missing)
         self.make = gr.Button(words.MAKE_RATES, visible=missing, elem_id="make-rates")
-        self.told = gr.Markdown(words.describe_rates_to_make() if missing else "")
+        self.table = create_html(elem_id="rates")
 
     def wire(self) -> None:
         """Connects the button: at most one is at work, however many press it."""
@@ -38,6 +38,7 @@ class RatesPart:
         return [
             Part(self.table, made, self._draw),
             Part(self.make, made, lambda: gr.Button(visible=not made)),
+            Part(self.told, made, lambda: gr.Markdown(visible=not made)),
         ]
 
     def on_making(self) -> Shown:
@@ -50,7 +51,11 @@ class RatesPart:
             self._rates.make()
         except QuartetError as error:
             return {self.make: gr.Button(interactive=True), self.told: explain(error)}
-        return {self.table: self._draw(), self.make: gr.Button(visible=False), self.told: ""}
+        return {
+            self.table: self._draw(),
+            self.make: gr.Button(visible=False),
+            self.told: gr.Markdown(visible=False),
+        }
 
     def _draw(self) -> str:
         return draw_rates(self._rates.sweep) if self._rates.sweep else ""

@@ -19,8 +19,6 @@ def draw_steps(records: Records) -> str:
         for name, record in records.items()
     }
     known = {name: epochs for name, epochs in known.items() if epochs}
-    if not known:
-        return render("message.html", message=said, role="status")
     sizes = [
         size
         for epochs in known.values()
@@ -29,7 +27,7 @@ def draw_steps(records: Records) -> str:
         if size > 0
     ]
     if not sizes:
-        return render("message.html", message=said, role="status")
+        return render("note.html", said=said)
     y = span_decades(words.STEP_AXIS, sizes, unit=100)
     charts = []
     for name, epochs in known.items():
@@ -40,7 +38,7 @@ def draw_steps(records: Records) -> str:
         )
     seen = {stage for epochs in known.values() for stage in epochs[0].step_sizes or {}}
     key = [(STAGES[stage], colour) for stage, colour in STAGE_COLOURS.items() if stage in seen]
-    return draw_figure("steps", charts, said, key)
+    return render("note.html", said=words.STEPS_HINT) + draw_figure("steps", charts, said, key)
 
 
 def _trace(stage: str, epochs: list[Epoch]) -> Line:

@@ -64,8 +64,8 @@ class ChangedTab:
             gr.Markdown(words.describe_missing(fault.code if fault else ""), elem_id="missing")
         else:
             self._draw_analysed(analysis)
-        gr.Markdown(f"{training.STEPS_HEADING}\n{training.STEPS_HINT}")
-        self.steps = create_html(elem_id="steps", min_height=60)
+        gr.Markdown(training.STEPS_HEADING)
+        self.steps = create_html(elem_id="steps")
         self.rates = RatesPart(given.rates)
         self.rates.wire()
         self._wire(tab)
