@@ -16,7 +16,7 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.rates import RateMap
 from demo.models import Models
 from demo.words import changed
-from tests.analysis import build_analysis
+from tests.analysis import DIP, build_analysis
 from tests.conftest import CHECKPOINTS
 from trainer.data import Dataset
 
@@ -94,4 +94,4 @@ def test_what_training_changed_can_be_taken_along(exports: Exports, sample: Data
         )
     paths = pandas.read_csv(io.BytesIO(exports.make("paths.csv", {}).content))
     dip = paths[(paths["start"] == "sgd_full") & (paths["end"] == "adam_full")]
-    assert dip["right"].tolist() == list(facts.paths[0].right)
+    assert dip["right"].tolist() == list(DIP)

@@ -158,7 +158,7 @@ def test_maps_mark_the_picture_and_light_up_the_cell(page: Page, sample: Dataset
         f"{count(lit, 'image')} in the cell chosen under Accuracy: true cat, predicted dog" in maps
     )
     for wrong in ("x", ["sgd_full", 3], ["x", 3, 5], ["sgd_full", 3, 10], ["sgd_full", "3", 5]):
-        page.values[page.tab._given.cell] = wrong
+        page.values |= {page.tab._given.cell: wrong, page.tab.sent: {}}
         assert words.NO_CELL in page.open()[page.maps.maps]
 
 
