@@ -11,9 +11,9 @@ from trainer.wording import count, join, percent, sentence
 
 LAYERS_HEADING = "## How far the layers moved"
 LAYERS_HINT = (
-    "Left: how far each layer's weights are from the shared backbone that all four began with, in "
-    "percent of its size. Right: how alike each stage's features still are to the backbone's; 1 is "
-    "the same."
+    "First, how far each layer's weights are from the shared backbone that all four began with, in "
+    "percent of its size; then, how alike each stage's features still are to the backbone's, where "
+    "1 is the same."
 )
 MAP_HEADING = "## A map of features"
 MAP_HINT = (

@@ -1,6 +1,7 @@
 """Sentences on how training went: the size of its steps, and its learning rates."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from demo.words.common import inline_label, inline_labels
 from trainer.explain.sweep import OPTIMIZERS as SWEPT
@@ -87,14 +88,21 @@ def describe_rates(sweep: Sweep) -> str:
         least = _accuracy(best) - noise / sweep.validation_count
         good = [cell.learning_rate for cell in cells if _accuracy(cell) >= least]
         said = (
-            f"{name} does best at {best.learning_rate:.2g} ({percent(_accuracy(best))}), and no "
-            f"worse than chance explains from {min(good):.2g} to {max(good):.2g}"
+            f"{name} does best at {tell_rate(best.learning_rate)} ({percent(_accuracy(best))}), and no "
+            f"worse than chance explains from {tell_rate(min(good))} to {tell_rate(max(good))}"
         )
         own = next((cell for cell in cells if cell.own), None)
         if own is not None:
-            said += f"; the recipe's {own.learning_rate:g} reaches {percent(_accuracy(own))}"
+            said += (
+                f"; the recipe's {tell_rate(own.learning_rate)} reaches {percent(_accuracy(own))}"
+            )
         told.append(f"{said}.")
     return " ".join(told)
+
+
+def tell_rate(rate: float) -> str:
+    """A rate to two digits, without an exponent: `0.000032`."""
+    return format(Decimal(f"{rate:.2g}"), "f")
 
 
 def describe_rate_cell(cell: SweepCell) -> str:

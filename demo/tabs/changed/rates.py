@@ -85,7 +85,7 @@ def draw_rates(sweep: Sweep) -> str:
         rate=words.RATE,
         optimizers=[words.OPTIMIZERS.get(one, one) for one in optimizers],
         rows=[
-            (f"{rate:.2g}", [describe(cells.get((one, rate))) for one in optimizers])
+            (words.tell_rate(rate), [describe(cells.get((one, rate))) for one in optimizers])
             for rate in reversed(rates)
         ],
     )
