@@ -57,7 +57,7 @@ class Exports:
         rates: RateMap,
     ) -> None:
         self._models, self._answers, self._jobs = models, answers, jobs
-        changes = ChangeExports(analyses, models.records, rates)
+        self._changes = ChangeExports(analyses, models.records, rates)
         self._records = models.records
         self._makers: dict[str, Callable[[Query], bytes]] = {
             "figures.csv": lambda _: self._figures(),
@@ -74,7 +74,6 @@ class Exports:
             "job-classes.csv": lambda query: self._job_classes(self._job(query)),
             "job-curves.csv": lambda query: self._job_curves(self._job(query)),
             "job-difference.svg": lambda query: self._draw_job(self._job(query)),
-            **{name: lambda _, make=make: make() for name, make in changes.makers.items()},
             **{
                 f"{name}.svg": lambda _, name=name: self._draw(name)  # type: ignore[misc]
                 for name in (*CURVES, "confusion", "reliability", "seeds")
@@ -91,13 +90,15 @@ class Exports:
         Raises:
             NoSuchFile: there is none of that name, of these models, or of a job that the key opens.
         """
-        maker = self._makers.get(name)
-        if maker is None:
-            raise NoSuchFile(name)
+        kind = KINDS.get(name.rpartition(".")[2], "")
         try:
-            return File(maker(query), KINDS[name.rpartition(".")[2]])
+            if name in self._changes.makers:
+                return File(self._changes.makers[name](), kind)
+            if name in self._makers:
+                return File(self._makers[name](query), kind)
         except QuartetError as error:
             raise NoSuchFile(name) from error
+        raise NoSuchFile(name)
 
     def _pair(self, query: Query) -> tuple[str, str]:
         first, second = query.get("first", ""), query.get("second", "")

@@ -83,4 +83,4 @@ class SeedTest:
 def noise_of_count(right: int, images: int) -> float:
     """Two standard errors of a count of right answers among so many, in images: the binomial's,
     n p (1 - p), with p as it was found."""
-    return 2 * float(right * (1 - right / images)) ** 0.5
+    return 2 * math.sqrt(right * (1 - right / images))

@@ -87,15 +87,15 @@ def describe_rates(sweep: Sweep) -> str:
         )
         least = _accuracy(best) - noise / sweep.validation_count
         good = [cell.learning_rate for cell in cells if _accuracy(cell) >= least]
+        low, high = tell_rate(min(good)), tell_rate(max(good))
         said = (
-            f"{name} does best at {tell_rate(best.learning_rate)} ({percent(_accuracy(best))}), and no "
-            f"worse than chance explains from {tell_rate(min(good))} to {tell_rate(max(good))}"
+            f"{name} does best at {tell_rate(best.learning_rate)} ({percent(_accuracy(best))}), "
+            f"and no worse than chance explains from {low} to {high}"
         )
         own = next((cell for cell in cells if cell.own), None)
         if own is not None:
-            said += (
-                f"; the recipe's {tell_rate(own.learning_rate)} reaches {percent(_accuracy(own))}"
-            )
+            rate = tell_rate(own.learning_rate)
+            said += f"; the recipe's {rate} reaches {percent(_accuracy(own))}"
         told.append(f"{said}.")
     return " ".join(told)
 

@@ -82,7 +82,7 @@ def measure_separation(points: Tensor, labels: Tensor) -> float:
     classes = labels.unique()
     centres = torch.stack([points[labels == label].mean(dim=0) for label in classes])
     nearest = classes[torch.cdist(points, centres).argmin(dim=1)]
-    return (nearest == labels).double().mean().item()
+    return float((nearest == labels).double().mean())
 
 
 def _prepare(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

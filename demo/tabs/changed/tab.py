@@ -110,8 +110,10 @@ class ChangedTab:
         if find_tab(link) != CHANGED_TAB:
             return {self.link: gr.skip()}
         view = self._follow(link)
-        opened = {self._shared.tabs: gr.Tabs(selected=CHANGED_TAB)}
-        return {**self._show(view, values, request), **opened}
+        return {
+            **self._show(view, values, request),
+            self._shared.tabs: gr.Tabs(selected=CHANGED_TAB),
+        }
 
     def on_control(self, values: Values, request: gr.Request) -> Shown:
         """Another class, path or place on it was chosen."""
