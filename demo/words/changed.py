@@ -154,7 +154,7 @@ def describe_similarity(models: Mapping[str, ModelFacts]) -> str:
     if not told:
         return sentence(whose.replace("its", "the backbone's"))
     rest = f"; {whose}" if same else ""
-    return f"Of all features least like the backbone's are {join(told)}{rest}."
+    return f"Least like the backbone's features are {join(told)}{rest}."
 
 
 def describe_separation(shares: Mapping[tuple[str, ...], float], images: int) -> str:

@@ -73,7 +73,7 @@ class MapPart:
         choices = [(words.EVERY, EVERY), *((name, name) for name in CLASSES)]
         self.shown = gr.Dropdown(choices, value=EVERY, label=words.SHOW, elem_id="map-class")
         self.maps = create_html(js_on_load=ON_CHOICE, elem_id="maps", min_height=400)
-        self.images = create_html(elem_id="map-images", min_height=120)
+        self.images = create_html(elem_id="map-images", min_height=60)
 
     def list_parts(self, view: View, picture: Picture, cell: Any) -> list[Part]:
         """

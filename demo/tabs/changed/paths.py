@@ -58,15 +58,23 @@ class PathPart:
             (words.name_path(path.start, path.end), name) for name, path in self.facts.items()
         ]
         with gr.Row():
-            self.path = gr.Dropdown(choices, value=view.path, label=words.PATH, elem_id="path")
+            self.path = gr.Dropdown(
+                choices, value=view.path, label=words.PATH, min_width=280, elem_id="path"
+            )
             self.place = gr.Slider(
-                0, SIDE, value=view.place, step=1, label=words.PLACE, elem_id="path-place"
+                0,
+                SIDE,
+                value=view.place,
+                step=1,
+                label=words.PLACE,
+                min_width=280,
+                elem_id="path-place",
             )
         with gr.Row():
+            with gr.Column(scale=2, min_width=260):
+                self.answer = create_html(elem_id="path-answer", min_height=160)
             with gr.Column(scale=3, min_width=300):
                 self.curve = create_html(elem_id="path-curve", min_height=300)
-            with gr.Column(scale=2, min_width=260):
-                self.answer = create_html(elem_id="path-answer", min_height=200)
 
     def list_parts(self, view: View, picture: Picture) -> list[Part]:
         """The curve, and the answer to the picture."""
