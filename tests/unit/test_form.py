@@ -91,15 +91,14 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     models = Models(CHECKPOINTS)
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
+    analyses = Analyses(CHECKPOINTS, models.records)
 
     def make() -> Page:
         blocks = gr.context.Context.root_block
         assert blocks is not None
         owner = gr.BrowserState("", storage_key="owner", secret="secret")
         with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
-            shared = Shared(
-                blocks, tabs, owner, models, gallery, jobs, Analyses(CHECKPOINTS, models.records)
-            )
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
             return Page(FinetuneTab(shared, tab), owner, jobs)
 
     yield draw(make)

@@ -69,12 +69,11 @@ async def draw(jobs: Jobs) -> Drawn:
     models = Models(CHECKPOINTS)
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
+    analyses = Analyses(CHECKPOINTS, models.records)
     with gr.Blocks() as blocks:
         owner = gr.BrowserState("")
         with gr.Tabs() as tabs:
-            shared = Shared(
-                blocks, tabs, owner, models, gallery, jobs, Analyses(CHECKPOINTS, models.records)
-            )
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
             with gr.Tab() as tab:
                 compare = CompareTab(shared, tab)
             with gr.Tab() as tab:
