@@ -374,10 +374,10 @@ def test_page_that_shows_all_is_sent_nothing_again(accuracy: AccuracyTab) -> Non
         assert len(shown[curve]) == sum(epochs), figure
     assert not [component for component, value in shown.items() if value is None]
     holds = after(values, shown)
-    assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link}
+    assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link, accuracy.cell}
     moved = accuracy.on_cell(holds, chosen("0,8"))
     assert set(moved) == {
-        accuracy.sent, accuracy.link, accuracy.true, accuracy.said, accuracy.matrix,
+        accuracy.sent, accuracy.link, accuracy.cell, accuracy.true, accuracy.said, accuracy.matrix,
         accuracy.images,
     }  # fmt: skip
 
