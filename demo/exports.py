@@ -1,22 +1,24 @@
 """Figures as SVG, tables and curves as CSV, the answers to every image as Parquet: files to take
 along, each made when it is asked for."""
 
-import csv
 import functools
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from demo import plots
+from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
+from demo.change_exports import ChangeExports
 from demo.comparison import compare_with_start
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
+from demo.jobs.rates import RateMap
 from demo.jobs.store import Job
 from demo.models import Models
-from demo.tables import list_changes, list_confidence, list_figures
+from demo.tables import list_changes, list_confidence, list_figures, write_csv
 from demo.words import about, finetune
 from demo.words import accuracy as words
 from trainer.errors import QuartetError
@@ -46,8 +48,16 @@ class NoSuchFile(Exception):
 class Exports:
     """All files of one app. Safe to call from any thread."""
 
-    def __init__(self, models: Models, answers: RecordedAnswers, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        models: Models,
+        answers: RecordedAnswers,
+        jobs: Jobs,
+        analyses: Analyses,
+        rates: RateMap,
+    ) -> None:
         self._models, self._answers, self._jobs = models, answers, jobs
+        self._changes = ChangeExports(analyses, models.records, rates)
         self._records = models.records
         self._makers: dict[str, Callable[[Query], bytes]] = {
             "figures.csv": lambda _: self._figures(),
@@ -80,13 +90,15 @@ class Exports:
         Raises:
             NoSuchFile: there is none of that name, of these models, or of a job that the key opens.
         """
-        maker = self._makers.get(name)
-        if maker is None:
-            raise NoSuchFile(name)
+        kind = KINDS.get(name.rpartition(".")[2], "")
         try:
-            return File(maker(query), KINDS[name.rpartition(".")[2]])
+            if name in self._changes.makers:
+                return File(self._changes.makers[name](), kind)
+            if name in self._makers:
+                return File(self._makers[name](query), kind)
         except QuartetError as error:
             raise NoSuchFile(name) from error
+        raise NoSuchFile(name)
 
     def _pair(self, query: Query) -> tuple[str, str]:
         first, second = query.get("first", ""), query.get("second", "")
@@ -231,15 +243,6 @@ class Exports:
             *(["validation accuracy", "epoch", at, value] for at, value in progress.accuracy),
         ]
         return write_csv(["figure", "of", "at", "value"], rows)
-
-
-def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """A table as CSV, numbers as they are."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return written.getvalue().encode()
 
 
 def _headers(columns: Iterable[tuple[str, str]]) -> list[str]:

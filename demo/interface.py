@@ -20,9 +20,10 @@ from demo.jobs.backend import ROOT, SHIPPED, Backend
 from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
+from demo.jobs.rates import RateMap
 from demo.jobs.store import load_secret
 from demo.jobs.zero import ZeroBackend, is_zero_gpu
-from demo.links import find_tab, read_link
+from demo.links import find_tab, name_slug, read_link
 from demo.models import Models
 from demo.server import lifecycle
 from demo.server.api import Api
@@ -33,6 +34,7 @@ from demo.server.health import Health
 from demo.server.limits import WAITING, Settings
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
+from demo.tabs.changed import ChangedTab, Given
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
 from demo.tabs.shared import QUIET, Shared, create_html
@@ -89,6 +91,7 @@ def build_app(checkpoints: Path | None = None) -> App:
     analyses = Analyses(folder, models.records)
     if analyses.fault:
         print(analyses.fault, file=sys.stderr)
+    rates = RateMap(folder, models.records)
     blocks = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
     with blocks:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
@@ -101,19 +104,25 @@ def build_app(checkpoints: Path | None = None) -> App:
         with gr.Tabs(overflow_behavior="wrap") as tabs:
             shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
             with _create_tab(words.COMPARE_TAB) as tab:
-                CompareTab(shared, tab)
+                compare = CompareTab(shared, tab)
             with _create_tab(words.ACCURACY_TAB) as tab:
                 accuracy = AccuracyTab(shared, tab)
+            with _create_tab(words.CHANGED_TAB) as tab:
+                given = Given(
+                    compare.picture, compare.crop, accuracy.cell, accuracy.answers, rates, folder
+                )
+                ChangedTab(shared, tab, given)
             with _create_tab(words.FINETUNE_TAB) as tab:
                 FinetuneTab(shared, tab)
             with _create_tab(words.ABOUT_TAB):
                 AboutTab(shared)
         blocks.load(_open_about, None, [tabs], **QUIET)
     blocks.queue(max_size=WAITING)
+    exports = Exports(models, accuracy.answers, jobs, analyses, rates)
     api = Api(models)
     api.watch(Health(front, models, jobs, api.turnstile, blocks.fair_queue), front)
     front.results, front.own = blocks.fair_queue, api.app
-    return App(blocks, front, jobs, Exports(models, accuracy.answers, jobs))
+    return App(blocks, front, jobs, exports)
 
 
 def serve(app: App) -> None:
@@ -130,7 +139,7 @@ def _open_about(request: gr.Request) -> gr.Tabs:
 def _create_tab(name: str) -> gr.Tab:
     """A tab that the address names while it is on screen."""
     tab = gr.Tab(name, id=name)
-    tab.select(None, None, None, js=f"() => window.quartet.open('{name.lower()}')", **QUIET)
+    tab.select(None, None, None, js=f"() => window.quartet.open('{name_slug(name)}')", **QUIET)
     return tab
 
 

@@ -7,12 +7,21 @@ not understood counts as not said, so that an old link opens something.
 from collections.abc import Mapping
 from typing import Any
 
-from demo.words.common import ABOUT_TAB, ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB
+from demo.words.common import ABOUT_TAB, ACCURACY_TAB, CHANGED_TAB, COMPARE_TAB, FINETUNE_TAB
 
 Link = dict[str, str]
 
 TAB, JOB, PICTURE, LESSON = "tab", "job", "picture", "lesson"
-TABS = {tab.lower(): tab for tab in (COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB)}
+
+
+def name_slug(tab: str) -> str:
+    """A tab in the address."""
+    return tab.lower().replace(" ", "-")
+
+
+TABS = {
+    name_slug(tab): tab for tab in (COMPARE_TAB, ACCURACY_TAB, CHANGED_TAB, FINETUNE_TAB, ABOUT_TAB)
+}
 """A tab in the address to its id."""
 
 

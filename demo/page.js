@@ -34,6 +34,28 @@
     if (cell) cell.title = cell.getAttribute('aria-label');
   });
 
+  /* A map: a click takes the place under it, the arrow keys move the cross; the place is the choice. */
+  const MAP_STEP = 2;
+  const pick = (map, x, y) => {
+    const place = [x, y].map((one) => clamp(Math.round(one), 100));
+    map.dataset.choice = [map.dataset.choice.split(',')[0], ...place].join(',');
+    map.querySelector('.q-cross').setAttribute('transform', `translate(${place.join(' ')})`);
+  };
+  document.addEventListener('click', (event) => {
+    const map = event.target.closest?.('.q-map');
+    if (!map || event.detail === 0) return;
+    const box = map.querySelector('svg').getBoundingClientRect();
+    pick(map, 100 * (event.clientX - box.left) / box.width, 100 * (event.clientY - box.top) / box.height);
+  }, { capture: true });
+  document.addEventListener('keydown', (event) => {
+    const map = event.target.closest?.('.q-map');
+    const step = STEPS[event.key];
+    if (!map || !step || event.altKey || event.metaKey || event.ctrlKey) return;
+    const [, x, y] = map.dataset.choice.split(',').map(Number);
+    event.preventDefault();
+    pick(map, x + MAP_STEP * step[1], y + MAP_STEP * step[0]);
+  });
+
   /* What Gradio leaves out: an empty plot has a name but no role, and code that scrolls sideways
      cannot be scrolled by keyboard. */
   const mend = () => {

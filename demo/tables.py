@@ -1,6 +1,8 @@
 """The tables of figures: a row a model, as the page shows them and as they are exported."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,3 +65,12 @@ def list_changes(before: np.ndarray, after: np.ndarray) -> list[list[Any]]:
             CLASSES, before.diagonal().tolist(), after.diagonal().tolist(), strict=True
         )
     ]
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A table as CSV, numbers as they are."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return written.getvalue().encode()

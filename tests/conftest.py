@@ -16,6 +16,7 @@ from trainer.cli import main
 from trainer.data import Dataset, load_dataset, split_validation
 from trainer.explain import analysis as analysing
 from trainer.explain.analysed import FILE, Analysis, save_analysis
+from trainer.explain.sweep import FILE as SWEEP
 from trainer.figures import fit_stored, stored_outputs
 from trainer.model import Backbone, load_backbone
 
@@ -102,6 +103,20 @@ def analysed(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Pa
         if path.name != FILE:
             (folder / path.name).symlink_to(path)
     save_analysis(folder / FILE, analysis)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def invented(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped checkpoints beside an analysis, and a sweep, that are invented."""
+    from tests.analysis import build_analysis, build_sweep
+
+    folder = tmp_path_factory.mktemp("invented")
+    for path in CHECKPOINTS.iterdir():
+        if path.name not in (FILE, SWEEP):
+            (folder / path.name).symlink_to(path)
+    save_analysis(folder / FILE, build_analysis(sample))
+    (folder / SWEEP).write_text(build_sweep().model_dump_json())
     return folder
 
 

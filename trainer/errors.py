@@ -37,6 +37,11 @@ SENTENCES = {
     "analysis_outdated": (
         "{file} is of other checkpoints: make it anew with 'python -m trainer analyse'."
     ),
+    "sweep_damaged": "{file} is damaged: make it anew with 'python -m trainer sweep'.",
+    "sweep_failed": "the map of learning rates could not be made: try again later.",
+    "sweep_outdated": (
+        "{file} is of another recipe or seed: make it anew with 'python -m trainer sweep'."
+    ),
     # Data
     "data_no_folder": "{path} is not a folder: give a local copy of CIFAR-10 with --data DIR.",
     "data_not_fetched": (

@@ -78,3 +78,9 @@ class SeedTest:
         if self.p_value >= SIGNIFICANCE:
             return 0
         return 1 if self.gap > 0 else -1
+
+
+def noise_of_count(right: int, images: int) -> float:
+    """Two standard errors of a count of right answers among so many, in images: the binomial's,
+    n p (1 - p), with p as it was found."""
+    return 2 * math.sqrt(right * (1 - right / images))

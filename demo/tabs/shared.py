@@ -9,6 +9,7 @@ import gradio as gr
 from demo.analyses import Analyses
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
+from demo.links import name_slug
 from demo.models import Models
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -67,7 +68,7 @@ def keep_link(tab: str, link: gr.JSON) -> None:
         tab: its id.
         link: what a link to it holds (`demo.links`).
     """
-    link.change(None, [link], None, js=f"(link) => window.quartet.hold('{tab.lower()}', link)")
+    link.change(None, [link], None, js=f"(link) => window.quartet.hold('{name_slug(tab)}', link)")
 
 
 def create_table(

@@ -1,6 +1,6 @@
 """Words that all tabs share: the models' names, the tabs', and a sentence for every error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo.faults import explain
@@ -8,6 +8,7 @@ from trainer.backbones import Story, tell_backbone
 from trainer.errors import QuartetError
 from trainer.recipe import PLAIN_BACKBONE
 from trainer.record import Record
+from trainer.wording import join
 
 TITLE = "Quartet"
 TAGLINE = (
@@ -15,6 +16,7 @@ TAGLINE = (
     "See what that choice does."
 )
 COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB = "Compare", "Accuracy", "Fine-tune", "About"
+CHANGED_TAB = "What training changed"
 LABELS = {
     "sgd_full": "SGD, all layers",
     "adam_full": "Adam, all layers",
@@ -46,6 +48,11 @@ def describe_temporary_home(home: Path, reason: str | None, temporary: Path) -> 
 def inline_label(name: str) -> str:
     """A model's name inside a sentence: `SGD (all layers)`."""
     return LABELS[name].replace(", ", " (") + ")"
+
+
+def inline_labels(names: Sequence[str]) -> str:
+    """Several models' names inside a sentence."""
+    return join([inline_label(name) for name in names])
 
 
 def tell_starts(records: Mapping[str, Record]) -> list[Story]:

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from demo.gallery import Gallery
-from demo.words.common import LABELS
+from demo.words.common import CHANGED_TAB, LABELS
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
 from tests.browser.conftest import DESKTOP, PHONE, screenshot
@@ -23,7 +23,7 @@ from trainer.checkpoint import load_predictions, load_record
 from trainer.shards import HUB_DATASET, encode_image, encode_shard
 
 OpenLink = Callable[..., Page]
-TABS = ("Compare", "Accuracy", "Fine-tune", "About")
+TABS = ("Compare", "Accuracy", CHANGED_TAB, "Fine-tune", "About")
 
 
 def make_test_file() -> bytes:
@@ -282,6 +282,9 @@ def test_axe_finds_nothing_serious(open_link: OpenLink, theme: str, viewport: Vi
         if name == "Accuracy":
             expect(page.locator("#pair-images figure").first).to_be_visible()
             screenshot(page, "accuracy-errors" if theme == "light" else "accuracy-phone")
+        if name == CHANGED_TAB:
+            expect(page.locator("#missing, #maps .q-star").first).to_be_visible()
+            screenshot(page, "changed" if theme == "light" else "changed-phone")
         if serious := find_serious(page):
             found[name] = serious
         width, inner = page.evaluate(

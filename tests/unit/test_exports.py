@@ -4,25 +4,37 @@ import contextlib
 import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas
 import pytest
 
+from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
 from demo.exports import Exports, NoSuchFile
 from demo.jobs.jobs import Jobs
+from demo.jobs.rates import RateMap
 from demo.models import Models
+from demo.words import changed
+from tests.analysis import DIP, build_analysis
 from tests.conftest import CHECKPOINTS
+from trainer.data import Dataset
 
 PAIR = {"first": "sgd_full", "second": "adam_frozen"}
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
+def exports(invented: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
     models = Models(CHECKPOINTS)
     home = tmp_path_factory.mktemp("home")
     with contextlib.closing(Jobs(home, CHECKPOINTS)) as jobs:
-        yield Exports(models, RecordedAnswers(models), jobs)
+        yield Exports(
+            models,
+            RecordedAnswers(models),
+            jobs,
+            Analyses(invented, models.records),
+            RateMap(invented, models.records),
+        )
 
 
 def test_difference_is_a_picture_of_its_own(exports: Exports) -> None:
@@ -57,3 +69,29 @@ def test_exported_numbers_are_those_of_the_records(exports: Exports) -> None:
 def test_what_is_not_there_is_said(exports: Exports, name: str, query: dict[str, str]) -> None:
     with pytest.raises(NoSuchFile):
         exports.make(name, query)
+
+
+def test_what_training_changed_can_be_taken_along(exports: Exports, sample: Dataset) -> None:
+    """But for step sizes, which the shipped records may lack."""
+    files = [file for part in changed.EXPORTS.values() for file, _ in part]
+    known = any(epoch.step_sizes for r in exports._records.values() for epoch in r.history)
+    for name in files:
+        if name.startswith("step-sizes") and not known:
+            with pytest.raises(NoSuchFile):
+                exports.make(name, {})
+            continue
+        content = exports.make(name, {}).content
+        if name.endswith("svg"):
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+        else:
+            assert len(pandas.read_csv(io.BytesIO(content))) > 1
+    facts = build_analysis(sample).facts
+    moved = pandas.read_csv(io.BytesIO(exports.make("movement.csv", {}).content))
+    for name, model in facts.models.items():
+        own = moved[moved["model"] == name]
+        assert dict(zip(own["layer"], own["distance"], strict=True)) == pytest.approx(
+            model.movement
+        )
+    paths = pandas.read_csv(io.BytesIO(exports.make("paths.csv", {}).content))
+    dip = paths[(paths["start"] == "sgd_full") & (paths["end"] == "adam_full")]
+    assert dip["right"].tolist() == list(DIP)

@@ -26,9 +26,9 @@ from demo.models import Classification, Models
 from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
-from demo.tabs.accuracy.images import A_PAGE
 from demo.tabs.compare import CompareTab
 from demo.tabs.compare.cards import list_notes
+from demo.tabs.images import A_PAGE
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
@@ -376,10 +376,10 @@ def test_page_that_shows_all_is_sent_nothing_again(accuracy: AccuracyTab) -> Non
         assert len(shown[curve]) == sum(epochs), figure
     assert not [component for component, value in shown.items() if value is None]
     holds = after(values, shown)
-    assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link}
+    assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link, accuracy.cell}
     moved = accuracy.on_cell(holds, chosen("0,8"))
     assert set(moved) == {
-        accuracy.sent, accuracy.link, accuracy.true, accuracy.said, accuracy.cells,
+        accuracy.sent, accuracy.link, accuracy.cell, accuracy.true, accuracy.said, accuracy.cells,
         accuracy.images,
     }  # fmt: skip
     assert moved[accuracy.cells] == {"matrix": "0,8", "difference": None}

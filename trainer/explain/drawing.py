@@ -12,7 +12,7 @@ from trainer.explain.explanation import Explanation
 from trainer.explain.painting import paint_heat
 from trainer.explain.paths import list_places
 from trainer.explain.perturbations import Curve, Kind
-from trainer.palette import COLOURS
+from trainer.palette import CLASS_COLOURS, COLOURS, STAGE_COLOURS
 from trainer.plotting import STYLE, save_figure
 from trainer.recipe import CLASSES
 from trainer.record import Records
@@ -102,7 +102,7 @@ def draw_map(
         labels: `(N,)` int64 of the test images.
         marked: model to the point `(2,)` of a picture to mark.
     """
-    colours = matplotlib.colormaps["tab10"](labels.numpy() / 10 + 0.05)
+    colours = [CLASS_COLOURS[label] for label in labels.tolist()]
     with matplotlib.rc_context(STYLE):
         names = list(analysis.points)
         figure = Figure(figsize=(3 * len(names), 3.4), layout="constrained")
@@ -115,8 +115,7 @@ def draw_map(
             axes.set_xticks([])
             axes.set_yticks([])
         for label, name in enumerate(CLASSES):
-            colour = matplotlib.colormaps["tab10"](label / 10 + 0.05)
-            cells[0].scatter([], [], s=16, color=colour, label=name)
+            cells[0].scatter([], [], s=16, color=CLASS_COLOURS[label], label=name)
         figure.legend(loc="outside lower center", ncols=len(CLASSES), frameon=False, fontsize=7)
         return save_figure(figure)
 
@@ -154,7 +153,8 @@ def draw_step_sizes(records: Records) -> bytes | None:
         for axes, (name, epochs) in zip(cells, known.items(), strict=True):
             for stage in epochs[0].step_sizes or {}:
                 sizes = [(epoch.step_sizes or {})[stage] for epoch in epochs]
-                axes.semilogy([epoch.epoch for epoch in epochs], sizes, label=stage)
+                numbers = [epoch.epoch for epoch in epochs]
+                axes.semilogy(numbers, sizes, color=STAGE_COLOURS[stage], label=stage)
             axes.set_title(name)
             axes.set_xlabel("epoch")
             axes.grid(alpha=0.3)

@@ -71,6 +71,20 @@ def fit_plane(features: Mapping[str, Tensor]) -> Plane:
     return Plane(scores.float(), largest.sqrt().float(), tuple(shares))
 
 
+def measure_separation(points: Tensor, labels: Tensor) -> float:
+    """Share 0..1 of the points that lie nearest to the centre of their own class; a tenth by
+    chance.
+
+    Args:
+        points: `(N, 2)`.
+        labels: `(N,)` int64; classes without a point have no centre.
+    """
+    classes = labels.unique()
+    centres = torch.stack([points[labels == label].mean(dim=0) for label in classes])
+    nearest = classes[torch.cdist(points, centres).argmin(dim=1)]
+    return float((nearest == labels).double().mean())
+
+
 def _prepare(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Features centred and divided by their first singular value, that centre and that value."""
     exact = features.double()

@@ -2,21 +2,26 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from trainer.augment import plan_epoch
 from trainer.data import Dataset, split_validation
 from trainer.distributed import World
+from trainer.errors import CheckpointError, SettingError
 from trainer.examples import FeatureExamples, compute_all
 from trainer.model import Backbone, build_pretrained, prepare_for_training
 from trainer.optimizers import build_optimizer
-from trainer.recipe import Recipe
-from trainer.record import Part
+from trainer.recipe import BACKBONE_OF, Recipe
+from trainer.record import Part, Record
 
+FILE = "sweep.json"
+"""Beside the checkpoints whose recipe it sweeps."""
 OPTIMIZERS = ("sgd", "adam")
 RATES = tuple(10 ** (half / 2) for half in range(-10, 3))
 """Two a decade, from 0.00001 to 10."""
@@ -47,6 +52,26 @@ class Sweep(Part):
     seconds: float
     """Of all cells, features left out."""
     features_s: float
+
+
+def load_sweep(folder: Path, records: Mapping[str, Record]) -> Sweep | None:
+    """Reads the sweep that lies beside checkpoints, or None where there is none.
+
+    Args:
+        records: of the models at hand.
+
+    Raises:
+        CheckpointError: the file is damaged, or sweeps another recipe than theirs.
+    """
+    try:
+        sweep = Sweep.model_validate_json((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError, SettingError) as error:
+        raise CheckpointError("sweep_damaged", file=FILE) from error
+    if BACKBONE_OF in records and records[BACKBONE_OF].recipe != sweep.recipe:
+        raise CheckpointError("sweep_outdated", file=FILE)
+    return sweep
 
 
 def sweep_rates(

@@ -7,9 +7,9 @@ from demo.answers import BOTH, FIRST, NEITHER, SECOND, RecordedAnswers
 from demo.gallery import Gallery
 from demo.models import Models
 from demo.tabs.accuracy.grids import draw_difference
-from demo.tabs.accuracy.images import ImagePages
 from demo.tabs.accuracy.view import ALONE, View
 from demo.tabs.changes import Part
+from demo.tabs.images import ImagePages
 from demo.tabs.shared import ON_CHOICE, create_html
 from demo.templates import render
 from demo.words import accuracy as words

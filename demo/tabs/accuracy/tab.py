@@ -8,14 +8,14 @@ from gradio.blocks import Block
 
 from demo.answers import FIRST, RecordedAnswers
 from demo.faults import explain
-from demo.links import TAB, TABS, find_tab, read_link
+from demo.links import TAB, find_tab, name_slug, read_link
 from demo.tabs.accuracy.confidence import ConfidencePart
 from demo.tabs.accuracy.figures import FiguresPart
 from demo.tabs.accuracy.grids import draw_matrix, draw_overview
-from demo.tabs.accuracy.images import ImagePages, read_images_choice
 from demo.tabs.accuracy.pair import PairPart
 from demo.tabs.accuracy.view import View, read_cell
 from demo.tabs.changes import Part, Shown, Values, collect_changes
+from demo.tabs.images import ImagePages, read_images_choice
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -71,6 +71,8 @@ class AccuracyTab:
         self.link = gr.JSON({}, visible="hidden", elem_id="accuracy-link")
         self.sent = gr.JSON({}, visible="hidden", elem_id="accuracy-sent")
         self.cells = gr.JSON({}, visible="hidden", elem_id="accuracy-cells")
+        self.cell = gr.JSON(None, visible="hidden")
+        """Model, true and predicted class of the cell on screen, once there is one."""
         self.figures = FiguresPart(self._models)
         self.confidence = ConfidencePart(self.answers)
         self._draw_matrices()
@@ -113,6 +115,7 @@ class AccuracyTab:
         drawn = [
             *(part.component for part in self._list_parts(self.first_view)),
             *held,
+            self.cell,
         ]
         tab.select(self.on_open, held, drawn, **raw)
         self._shared.blocks.load(self.on_load, held, [*drawn, self._shared.tabs], **raw)
@@ -222,8 +225,9 @@ class AccuracyTab:
         for name, control in self._controls.items():
             if getattr(view, name) != values[control]:
                 answer[control] = getattr(view, name)
-        link = {TAB: _SLUG, **view.to_link(self.first_view)}
-        return {**answer, self.sent: marks, self.link: link}
+        link = {TAB: name_slug(ACCURACY_TAB), **view.to_link(self.first_view)}
+        cell = [view.model, *view.cell]
+        return {**answer, self.sent: marks, self.link: link, self.cell: cell}
 
     def _list_parts(self, view: View) -> list[Part]:
         at_hand = len(self._gallery.rows)
@@ -281,7 +285,7 @@ class AccuracyTab:
         name = view.model
         heading = words.describe_cell_heading(name, *view.cell)
         if name not in self.answers.predicted:
-            return self._images.explain(heading, explain(self._models.faults[name]))
+            return self._images.show(heading, explain(self._models.faults[name]))
         rows = self.answers.in_cell(name, *view.cell)
         return self._images.draw(heading, rows, view.order, view.page, [name])
 

@@ -65,11 +65,12 @@ class ImagePages:
             where=words.describe_page(page, pages),
         )
 
-    def explain(self, heading: str, reason: str) -> str:
-        """Why there are none."""
+    def show(self, heading: str, note: str, rows: Sequence[int] = ()) -> str:
+        """These rows of the test split as they come; none is a reason why there are none."""
+        models = [(LABELS[name], COLOURS[name]) for name in self._answers.predicted]
         return render(
-            "images.html", words=words, heading=heading, note=reason, models=[], images=[],
-            orders=[], pages=[], where="",
+            "images.html", words=words, heading=heading, note=note, models=models if rows else [],
+            images=[self._describe(row) for row in rows], orders=[], pages=[], where="",
         )  # fmt: skip
 
     def _describe(self, row: int) -> dict[str, Any]:

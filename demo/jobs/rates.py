@@ -1,0 +1,73 @@
+"""The map of learning rates: made once by a child process, for all visitors of an app."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from demo.jobs.backend import ROOT
+from demo.jobs.environment import child_environment
+from demo.jobs.local import NICENESS
+from trainer.errors import QuartetError
+from trainer.explain.sweep import FILE, Sweep, load_sweep
+from trainer.record import Records
+
+LONGEST_S = 300.0
+"""What has not ended by then is ended."""
+
+
+class RateMap:
+    """The sweep that lies beside the checkpoints, or one made here on the embedded sample.
+
+    It depends on the recipe, the seed and the images alone, so one is enough for everybody.
+    """
+
+    def __init__(self, checkpoints: Path, records: Records) -> None:
+        self._checkpoints, self._records = checkpoints.resolve(), records
+        self._making = threading.Lock()
+        self.sweep: Sweep | None = None
+        self.fault: QuartetError | None = None
+        """What is wrong with the file beside the checkpoints, if anything."""
+        try:
+            self.sweep = load_sweep(checkpoints, records)
+        except QuartetError as error:
+            self.fault = error
+
+    def make(self) -> Sweep:
+        """Makes it, once however many ask; may take a minute.
+
+        Raises:
+            QuartetError: it could not be made.
+        """
+        with self._making:
+            if self.sweep is None:
+                with tempfile.TemporaryDirectory(prefix="quartet-sweep-") as folder:
+                    self._run(Path(folder) / FILE)
+                    self.sweep = load_sweep(Path(folder), self._records)
+            if self.sweep is None:
+                raise QuartetError("sweep_failed")
+            return self.sweep
+
+    def _run(self, out: Path) -> None:
+        threads = str(max(1, (os.cpu_count() or 1) // 2))
+        environment = child_environment(os.environ) | {"OMP_NUM_THREADS": threads}
+        command = [
+            *("nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "sweep"),
+            *("--sample", "--device", "cpu"),
+            *("--checkpoints", str(self._checkpoints), "--out", str(out)),
+        ]
+        try:
+            subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=LONGEST_S,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise QuartetError("sweep_failed") from error
