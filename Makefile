@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
 
-.PHONY: demo test try train report bench choices screenshots space resolve scaling
+.PHONY: demo test try train report bench choices lessons screenshots space resolve scaling
 
 demo: .venv/ready
 	$(BIN)/python app.py
@@ -30,6 +30,9 @@ bench: .venv/ready
 
 choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)
+
+lessons: .venv/ready
+	$(BIN)/python -m bench.lessons
 
 scaling: .venv/ready
 	$(BIN)/python -m bench.scaling

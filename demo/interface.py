@@ -34,6 +34,7 @@ from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
+from demo.tabs.lessons import LessonsTab
 from demo.tabs.shared import QUIET, Shared, create_html
 from demo.templates import render
 from demo.words import common as words
@@ -98,6 +99,8 @@ def build_app(checkpoints: Path | None = None) -> App:
             shared = Shared(blocks, tabs, owner, models, gallery, jobs)
             with _create_tab(words.COMPARE_TAB) as tab:
                 CompareTab(shared, tab)
+            with _create_tab(words.LESSONS_TAB) as tab:
+                LessonsTab(shared, tab)
             with _create_tab(words.ACCURACY_TAB) as tab:
                 accuracy = AccuracyTab(shared, tab)
             with _create_tab(words.FINETUNE_TAB) as tab:

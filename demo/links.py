@@ -7,12 +7,14 @@ not understood counts as not said, so that an old link opens something.
 from collections.abc import Mapping
 from typing import Any
 
-from demo.words.common import ABOUT_TAB, ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB
+from demo.words.common import ABOUT_TAB, ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB, LESSONS_TAB
 
 Link = dict[str, str]
 
 TAB, JOB, PICTURE, LESSON = "tab", "job", "picture", "lesson"
-TABS = {tab.lower(): tab for tab in (COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB)}
+TABS = {
+    tab.lower(): tab for tab in (COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB)
+}
 """A tab in the address to its id."""
 
 
@@ -29,8 +31,8 @@ def read_link(given: Any) -> Link:
 
 def find_tab(link: Link) -> str | None:
     """The id of the tab that a link opens, or None where it names none."""
-    if LESSON in link:
-        return None  # a lesson has a place of its own
     if link.get(TAB) in TABS:
         return TABS[link[TAB]]
+    if LESSON in link:
+        return LESSONS_TAB
     return COMPARE_TAB if PICTURE in link else None

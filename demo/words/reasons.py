@@ -1,0 +1,258 @@
+"""What is asked in each lesson, which guess came true, and why: worded from the runs' own figures,
+so that it is right when a run goes the other way than the recorded ones."""
+
+from collections.abc import Callable, Mapping
+
+from demo.lessons.figures import RunFigures, Runs
+from demo.lessons.table import (
+    ADAM,
+    ALL,
+    ALONE,
+    GUESSING,
+    HIGH,
+    LAST,
+    MIXED,
+    RIGHT,
+    SGD,
+)
+from trainer.recipe import CLASSES, JobSettings
+from trainer.resnet import FEATURES, count_learned
+from trainer.wording import count, percent
+
+SAME, KEPT, LESS, BOTH = "same", "kept", "less", "both"
+"""Guesses that are no run's name."""
+ALIKE = 0.02
+"""Accuracies that differ by less are said to be about the same."""
+
+Judge = Callable[[Runs], str]
+Settings = Mapping[str, JobSettings]
+"""Name of a run to what it ran with."""
+
+
+def points(share: float) -> str:
+    """A difference of accuracies with its sign."""
+    return f"{100 * share:+.1f} points".replace("-", "\u2212")
+
+
+def times(ratio: float) -> str:
+    """How many times as large, from 1 on."""
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
+
+
+def compare_accuracy(first: str, second: str) -> Judge:
+    """Which of two runs ends higher, or `SAME`."""
+
+    def judge(runs: Runs) -> str:
+        gap = runs[first].test_after - runs[second].test_after
+        if abs(gap) < ALIKE:
+            return SAME
+        return first if gap > 0 else second
+
+    return judge
+
+
+def _start(settings: JobSettings) -> str:
+    """What a run trains, and on how much."""
+    return (
+        f"{count(settings.images, 'image')} of ten classes, {count(settings.epochs, 'time')} over"
+    )
+
+
+def ask_frozen(runs: Settings, _: str) -> str:
+    return (
+        f"A pre-trained network gets a new last layer, and {_start(runs[ALL])}. One run trains the "
+        f"last layer alone and freezes the rest, the other trains all layers; nothing else "
+        f"differs. Which is right more often on images that neither has seen?"
+    )
+
+
+def explain_frozen(runs: Runs, _: Settings) -> list[str]:
+    last, every = runs[LAST], runs[ALL]
+    gap = every.test_after - last.test_after
+    learned = (
+        f"Training the last layer, {count_learned(head=True):,} numbers, took the network from "
+        f"{percent(last.test_before)} to {percent(last.test_after)} of the test images; training "
+        f"all {count_learned() / 1e6:.1f} million took it to {percent(every.test_after)}."
+    )
+    features = (
+        f"Frozen, a network can only weigh anew the {FEATURES} features that it was pre-trained to "
+        f"find; unfrozen, the features change too, here by {percent(every.step_size, 2)} of the "
+        f"last stage's weights a step."
+    )
+    if gap >= ALIKE:
+        cost = (
+            f"That is what freezing cost here: {points(-gap)} of accuracy; what it saves is work, "
+            f"since every image passes the frozen layers once and not in every epoch."
+        )
+    elif gap <= -ALIKE:
+        cost = (
+            f"Here that was no gain, all layers ended {points(gap)} from the last layer alone: in "
+            f"{count(every.steps, 'step')} the features became no better for these classes than "
+            f"they had been."
+        )
+    else:
+        cost = (
+            f"Here both ended within {100 * ALIKE:g} points of each other: freezing cost nothing "
+            f"that {count(every.tested, 'test image')} could show, and saved the work of training "
+            f"the rest."
+        )
+    return [learned, features, cost]
+
+
+def ask_optimizer(runs: Settings, _: str) -> str:
+    return (
+        f"SGD and Adam train all layers from the same start on the same {_start(runs[SGD])}, both "
+        f"at a learning rate of {runs[SGD].learning_rate:g}. Which is right more often afterwards?"
+    )
+
+
+def explain_optimizer(runs: Runs, settings: Settings) -> list[str]:
+    sgd, adam = runs[SGD], runs[ADAM]
+    rate = f"{settings[SGD].learning_rate:g}"
+    longer = adam.step_size > sgd.step_size
+    moved = (
+        f"At the same rate of {rate}, a step of Adam's moved the last stage by "
+        f"{percent(adam.step_size, 2)} of its weights, a step of SGD's by "
+        f"{percent(sgd.step_size, 2)}"
+    )
+    small, large = sorted((sgd.step_size, adam.step_size))
+    if small > 0 and large > small:
+        moved += f": {times(large / small)} times as far"
+    unit = (
+        "SGD's step is the rate times the gradient, so a small gradient makes a small step; Adam "
+        "first divides each gradient by its own recent size, so that every weight moves by about "
+        "the rate itself."
+    )
+    gap = adam.test_after - sgd.test_after
+    ends = f"Adam ended at {percent(adam.test_after)}, SGD at {percent(sgd.test_after)}"
+    steps = "the longer steps" if longer else "the shorter steps"
+    if abs(gap) < ALIKE:
+        meant = f"Here that made little difference, {ends}; at another rate it may."
+    elif gap > 0:
+        meant = f"Here {steps} were the better ones, {ends}: each optimizer needs its own rate."
+    elif longer:
+        meant = (
+            f"Steps as long as that undid what the network knew, {ends}: the same number is a "
+            f"different rate for each, and each needs its own."
+        )
+    else:
+        meant = f"Here {steps} were the worse ones, {ends}: each optimizer needs its own rate."
+    return [f"{moved}.", unit, meant]
+
+
+def ask_rate(runs: Settings, _: str) -> str:
+    right, high = runs[RIGHT], runs[HIGH]
+    return (
+        f"Both runs train the same from the same start, on {_start(right)}: one at a learning rate "
+        f"of {right.learning_rate:g}, one at {high.learning_rate:g}. What do steps ten times as "
+        f"long do?"
+    )
+
+
+def diverged(run: RunFigures) -> bool:
+    """True where the loss was at some time above that of guessing, and above where it began."""
+    return run.worst_loss > max(GUESSING, run.first_loss) or run.last_loss > GUESSING
+
+
+def explain_rate(runs: Runs, settings: Settings) -> list[str]:
+    right, high = runs[RIGHT], runs[HIGH]
+    low_rate, high_rate = (f"{settings[name].learning_rate:g}" for name in (RIGHT, HIGH))
+    losses = (
+        f"At {low_rate} the train loss went from {right.first_loss:.2f} to {right.last_loss:.2f}; "
+        f"at {high_rate} it was {high.worst_loss:.2f} at its worst and {high.last_loss:.2f} in the "
+        f"end, where guessing among ten classes costs {GUESSING:.2f}."
+    )
+    if diverged(high):
+        slope = (
+            "A step follows the slope at the place where it begins: one that is too long lands on "
+            "the far side of the valley, higher than before, where it is steeper and the next step "
+            "longer still; that is divergence."
+        )
+    else:
+        slope = (
+            f"Divergence would be steps that land higher than they began, again and again; at "
+            f"{high_rate} the loss stayed below that of guessing."
+        )
+    gap = high.test_after - right.test_after
+    ends = f"{percent(high.test_after)} of the test images instead of {percent(right.test_after)}"
+    if gap <= -ALIKE and diverged(high):
+        meaning = f"It ended at {ends}: a loss that jumps or rises asks for a tenth of the rate."
+    elif gap <= -ALIKE:
+        meaning = f"It still ended lower, at {ends}: its steps were too coarse to settle."
+    elif gap >= ALIKE:
+        meaning = f"It ended higher, at {ends}: here the lower rate was the one that was not right."
+    else:
+        meaning = f"It ended at about the same, {ends}: both rates are within what these runs bear."
+    return [losses, slope, meaning]
+
+
+def ask_forgetting(runs: Settings, taught: str) -> str:
+    mixed = runs[MIXED]
+    return (
+        f"{taught} are shown to that model again and again: once alone, once among "
+        f"{count(mixed.images, 'other image')}. What becomes of everything else that it knows?"
+    )
+
+
+def judge_forgetting(runs: Runs) -> str:
+    """Whether what was taught alone made the model forget, and whether the others helped."""
+    alone, mixed = runs[ALONE].change, runs[MIXED].change
+    if alone > -ALIKE:
+        return KEPT
+    return LESS if mixed - alone >= ALIKE else BOTH
+
+
+def explain_forgetting(runs: Runs, settings: Settings) -> list[str]:
+    alone, mixed = runs[ALONE], runs[MIXED]
+    others = count(settings[MIXED].images, "other image")
+    went = (
+        f"The model had {percent(alone.test_before)} of the test images right, none of which it "
+        f"was taught; after the pictures alone {percent(alone.test_after)} "
+        f"({points(alone.change)}), after the same pictures among {others} "
+        f"{percent(mixed.test_after)} ({points(mixed.change)})."
+    )
+    came_true = judge_forgetting(runs)
+    why = {
+        LESS: (
+            "Every step makes the model say what it is shown, and moves weights that all classes "
+            "share: with nothing else to look at, nothing holds the rest in place, and other "
+            "images do just that."
+        ),
+        BOTH: (
+            "Every step makes the model say what it is shown, and moves weights that all classes "
+            "share: here the other images were too few, or the steps too many, to hold the rest "
+            "in place."
+        ),
+        KEPT: (
+            "Every step makes the model say what it is shown, and moves weights that all classes "
+            "share: here the steps were too few, or too short, to cost the rest much."
+        ),
+    }[came_true]
+    return [went, describe_leaning(alone), why]
+
+
+def describe_leaning(run: RunFigures) -> str:
+    """Which class a model says more often than before, at whose expense."""
+    rises = [after - before for before, after in zip(run.said_before, run.said_after, strict=True)]
+    index = rises.index(max(rises))
+    if rises[index] < ALIKE:
+        return (
+            f"After the pictures alone it says no class much more often than before: the largest "
+            f"change is {points(max(rises, key=abs))} of all answers."
+        )
+    name = CLASSES[index]
+    changes = [after - before for before, after in zip(run.before, run.after, strict=True)]
+    lost = changes.index(min(changes))
+    said = (
+        f"After the pictures alone it is {name}-happy: {percent(run.said_after[index], 0)} of its "
+        f"answers are {name}, {percent(run.said_before[index], 0)} were; it is right on "
+        f"{points(changes[index])} of the {plural(name)}"
+    )
+    if lost != index and changes[lost] < 0:
+        said += f" and {points(changes[lost])} of the {plural(CLASSES[lost])}"
+    return f"{said}."
+
+
+def plural(name: str) -> str:
+    """Of a class: `cats`, `deer`."""
+    return name if name == "deer" else f"{name}s"
