@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from demo.lessons.figures import Runs
-from trainer.recipe import BACKBONE_OF, CLASSES, PLAIN_BACKBONE, JobSettings, Settings
+from trainer.recipe import BACKBONE_OF, CLASSES, NATIVE_PX, PLAIN_BACKBONE, JobSettings, Settings
 
 GUESSING = math.log(len(CLASSES))
 """Loss in nats of who gives every class the same probability."""
@@ -58,9 +58,10 @@ FROZEN, OPTIMIZER, RATE, FORGETTING = "frozen", "optimizer", "rate", "forgetting
 
 _ALL_LAYERS = JobSettings(
     start=PLAIN_BACKBONE, trained="all", optimizer="sgd", learning_rate=0.01, batch_size=32,
-    image_px=64, images=600, epochs=2, evaluated=200,
+    image_px=NATIVE_PX, images=1000, epochs=3,
 )  # fmt: skip
-"""What three of the lessons change one thing of, so that they share this run."""
+"""What three of the lessons change one thing of, so that they share this run. At the images' own
+size it takes seconds, also where the four models see them larger."""
 
 
 def _gap(first: str, second: str) -> Callable[[Runs], float]:

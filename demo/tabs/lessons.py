@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from demo import plots
 from demo.faults import explain
 from demo.jobs.progress import Progress
 from demo.jobs.store import Job, create_token
@@ -25,6 +24,15 @@ from demo.lessons.table import LESSONS, Lesson
 from demo.links import LESSON, find_tab, read_link
 from demo.server.addresses import name_sender_of
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
+from demo.tabs.lesson_drawing import (
+    create_plot,
+    draw_picks,
+    draw_result,
+    draw_said,
+    draw_states,
+    frame_runs,
+    list_guesses,
+)
 from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, keep_link, read_choice
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
@@ -33,14 +41,12 @@ from demo.words import lessons as words
 from demo.words.common import EPOCH, LESSONS_TAB, TRAIN_LOSS
 from trainer.errors import CheckpointError, QuartetError
 from trainer.recipe import BACKBONE_OF
-from trainer.wording import article, percent
+from trainer.wording import article
 
 AT_ONCE = 16
 """Visitors who are answered at the same time."""
 WATCHED_S = 1.0
 """Between two looks at runs that go on."""
-COLOURS = ("#0072b2", "#d55e00")
-"""Of a lesson's two runs: Okabe and Ito's blue and vermilion."""
 SEEDS = range(100, 1000)
 """A visitor's own runs are drawn from these: none is a recorded one."""
 
@@ -52,7 +58,7 @@ class LessonsTab:
 
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._shared, self._jobs, self._owner = shared, shared.jobs, shared.owner
-        self._recipes = {name: one.recipe for name, one in shared.models.records.items()}
+        self.recipes = {name: one.recipe for name, one in shared.models.records.items()}
         start = shared.models.records.get(BACKBONE_OF)
         self._recorded = load_recorded(start.weights_sha256) if start else None
         self._draw()
@@ -76,7 +82,9 @@ class LessonsTab:
                 )
                 with gr.Row():
                     self.run = gr.Button(words.RUN, variant="primary", elem_id="lesson-run")
-                    self.show = gr.Button(words.SHOW, elem_id="lesson-show")
+                    self.show = gr.Button(
+                        words.SHOW, visible=self._recorded is not None, elem_id="lesson-show"
+                    )
                 self.said = create_html(elem_id="lesson-said")
                 self.result = create_html(elem_id="lesson-result")
             with gr.Column(scale=3, min_width=320, visible=False) as self.seen:
@@ -91,7 +99,7 @@ class LessonsTab:
         drawn = [
             self.picks, self.question, self.guess, self.said, self.result, self.seen, self.states,
             self.accuracy, self.loss, self.timer, self.link, self.chosen, self.kept, self.sent,
-            self.show,
+            self.run,
         ]  # fmt: skip
         keep_link(LESSONS_TAB, self.link)
         tab.select(self._jobs.prepare, None, None, **QUIET)
@@ -139,7 +147,7 @@ class LessonsTab:
         try:
             pictures = self._find_pictures(lesson, token) if lesson.taught else []
             mine, sender = self._jobs.of_owner(token), name_sender_of(request)
-            wanted = plan_runs(lesson, self._recipes, mine, random.choice(SEEDS))
+            wanted = plan_runs(lesson, self.recipes, mine, random.choice(SEEDS))
             start_runs(self._jobs, lesson, wanted, token, pictures, sender)
         except QuartetError as error:
             kept = lesson.name if self._recorded else ""
@@ -159,6 +167,10 @@ class LessonsTab:
         mine = self._jobs.of_owner(token) if token else []
         guess = self._read_guess(values) if lesson.name == values[self.chosen] else ""
         parts = self._list_parts(lesson, mine, kept, guess, token)
+        if lesson.name != values[self.chosen]:
+            parts.append(
+                Part(self.guess, lesson.name, lambda: gr.Radio(list_guesses(lesson), value=None))
+            )
         parts.append(Part(self.said, changed.get("said", ""), lambda: draw_said(changed["said"])))
         answer, marks = collect_changes(parts, values[self.sent])
         held = {self.chosen: lesson.name, self.kept: lesson.name if kept else ""}
@@ -175,14 +187,14 @@ class LessonsTab:
             kept: what was recorded is shown, not what ran.
             guess: what was guessed, or nothing.
         """
-        found = {} if kept else find_runs(lesson, self._recipes, mine)
+        found = {} if kept else find_runs(lesson, self.recipes, mine)
         running = found if len(found) == len(lesson.runs) else {}
         progress = {name: self._jobs.watch(job) for name, job in running.items()}
         runs: Runs | None = None
         if kept and self._recorded is not None:
             runs = self._recorded.first(lesson)
         elif running and all(self._jobs.has_model(job) for job in running.values()):
-            runs = self._read_runs(running)
+            runs = self.read_runs(running)
         shown = runs if kept and runs else progress
         accuracy = {name: one.accuracy for name, one in shown.items()}
         loss = {name: one.train_loss for name, one in shown.items()}
@@ -196,17 +208,12 @@ class LessonsTab:
             Part(self.link, lesson.name, lambda: {LESSON: lesson.name}),
             Part(self.question, (lesson.name, taught), lambda: self._draw_question(lesson, token)),
             Part(
-                self.guess,
-                lesson.name,
-                lambda: gr.Radio(list_guesses(lesson), value=guess or None),
-            ),
-            Part(
                 self.seen, bool(runs or running), lambda: gr.Column(visible=bool(runs or running))
             ),
             Part(
                 self.states,
                 (key, states, steps, runs is not None),
-                lambda: self._draw_states(lesson, running, progress, runs),
+                lambda: draw_states(lesson, self._list_states(lesson, running, progress), runs),
             ),
             Part(self.accuracy, (key, accuracy), lambda: frame_runs(lesson, accuracy, EPOCH, 100)),
             Part(self.loss, (key, loss), lambda: frame_runs(lesson, loss, job_words.STEP)),
@@ -215,6 +222,7 @@ class LessonsTab:
                 (key, states, guess, runs is not None),
                 lambda: self._draw_result(lesson, runs, running, guess) if runs else "",
             ),
+            Part(self.run, on, lambda: gr.Button(interactive=not on)),
             Part(self.timer, on, lambda: gr.Timer(value=WATCHED_S, active=on)),
         ]
 
@@ -222,7 +230,7 @@ class LessonsTab:
         """The question, and the pictures that it is about, where there are any."""
         shown = self._find_pictures(lesson, token)
         said = self._describe_pictures(lesson, token)
-        settings = {name: lesson.settings(name, self._recipes) for name in lesson.runs}
+        settings = {name: lesson.settings(name, self.recipes) for name in lesson.runs}
         told = words.TOLD[lesson.name]
         seconds = self._recorded.seconds(lesson) if self._recorded else None
         return render(
@@ -240,8 +248,7 @@ class LessonsTab:
         mine = [one.label for one in self._jobs.pictures.of_owner(token)]
         if mine:
             return words.describe_pictures(mine)
-        start = next(iter(lesson.runs.values())).start
-        return words.describe_mistaken(len(self._shipped(lesson)), lesson.taught, start)
+        return words.describe_mistaken(len(self._shipped(lesson)), lesson.taught)
 
     def _find_pictures(self, lesson: Lesson, token: str) -> list[Picture]:
         """The visitor's pictures, or where there are none, those that come with the app."""
@@ -260,7 +267,7 @@ class LessonsTab:
         mistaken = list_mistaken(self._shared.gallery, predictions, lesson, whole)
         return [(label, encode_pixels(pixels)) for label, pixels in mistaken]
 
-    def _read_runs(self, running: Mapping[str, Job]) -> Runs | None:
+    def read_runs(self, running: Mapping[str, Job]) -> Runs | None:
         """What ended runs showed; None where one was deleted in this moment."""
         try:
             return {
@@ -270,48 +277,26 @@ class LessonsTab:
         except CheckpointError:
             return None
 
-    def _draw_states(
-        self,
-        lesson: Lesson,
-        running: Mapping[str, Job],
-        progress: Mapping[str, Progress],
-        runs: Runs | None,
-    ) -> str:
-        """A row a run: how far it is, or what it ended with."""
-        rows = []
-        for (name, settings), colour in zip(lesson.runs.items(), COLOURS, strict=True):
-            label, ended = words.label_run(name, settings), ("", "")
-            if runs is not None:
-                ended = percent(runs[name].test_before), percent(runs[name].test_after)
-            job = running.get(name)
-            state = words.RECORDED
-            if job is not None:
-                ahead = self._jobs.position(job)
-                state = words.describe_run_state(job, ahead, progress[name].summary)
-            link = f"{job.id}.{job.key}" if job is not None else ""
-            rows.append((label, colour, state, *ended, link))
-        return render("lesson_states.html", words=words, rows=rows)
+    def _list_states(
+        self, lesson: Lesson, running: Mapping[str, Job], progress: Mapping[str, Progress]
+    ) -> dict[str, tuple[str, str]]:
+        """How far each run is, in words, and a link to its job; of none, that it was recorded."""
+        states = dict.fromkeys(lesson.runs, (words.RECORDED, ""))
+        for name, job in running.items():
+            ahead, last = self._jobs.position(job), progress[name].summary
+            states[name] = words.describe_run_state(job, ahead, last), f"{job.id}.{job.key}"
+        return states
 
     def _draw_result(
         self, lesson: Lesson, runs: Runs, running: Mapping[str, Job], guess: str
     ) -> str:
-        """What came out, whether it was guessed, why, and how it came out over the seeds."""
         settings = {
             name: (running[name].settings if name in running else None)
-            or lesson.settings(name, self._recipes)
+            or lesson.settings(name, self.recipes)
             for name in lesson.runs
         }
-        seeds = []
-        if self._recorded is not None:
-            seeds = words.describe_seeds(lesson.name, self._recorded.spreads(lesson))
-        return render(
-            "lesson_result.html",
-            words=words,
-            outcome=words.describe_outcome(lesson.name, runs, settings),
-            guessed=words.describe_guess(lesson.name, runs, guess) if guess else "",
-            why=words.TOLD[lesson.name].explain(runs, settings),
-            seeds=seeds,
-        )
+        spreads = self._recorded.spreads(lesson) if self._recorded else {}
+        return draw_result(lesson.name, runs, settings, guess, spreads)
 
     def _read_lesson(self, values: Values) -> Lesson:
         """The one on screen; a visitor can send anything."""
@@ -322,55 +307,6 @@ class LessonsTab:
         """What was guessed of the lesson on screen, or nothing."""
         guess, guesses = values[self.guess], words.TOLD[self._read_lesson(values).name].guesses
         return guess if isinstance(guess, str) and guess in guesses else ""
-
-
-def draw_picks(chosen: Lesson) -> str:
-    """A button a lesson; `data-choice` is its name."""
-    choices = [(name, words.TOLD[name].title, name == chosen.name) for name in LESSONS]
-    return render("lesson_picks.html", words=words, choices=choices)
-
-
-def list_guesses(lesson: Lesson) -> list[tuple[str, str]]:
-    """What can be guessed: (label, value) of each."""
-    return [(label, key) for key, label in words.TOLD[lesson.name].guesses.items()]
-
-
-def draw_said(said: str) -> str:
-    """What a visitor must be told."""
-    return render("estimate.html", said=said, wrong=True, setting="") if said else ""
-
-
-def create_plot(title: str, x: str, name: str) -> gr.LinePlot:
-    """Two empty curves."""
-    labels = {
-        words.label_run(run, settings): colour
-        for lesson in LESSONS.values()
-        for (run, settings), colour in zip(lesson.runs.items(), COLOURS, strict=True)
-    }
-    return gr.LinePlot(
-        x=x,
-        y=plots.VALUE,
-        color=words.CURVE,
-        title=title,
-        y_title=title,
-        color_map=labels,
-        colors_in_legend=[],
-        height=240,
-        min_width=240,
-        show_label=False,
-        elem_id=name,
-    )
-
-
-def frame_runs(
-    lesson: Lesson, points: Mapping[str, Sequence[tuple[int, float]]], x: str, scale: float = 1
-) -> Any:
-    """The curves of a lesson's runs."""
-    labelled = {
-        words.label_run(name, lesson.runs[name]): [(at, round(scale * y, 3)) for at, y in of_run]
-        for name, of_run in points.items()
-    }
-    return plots.frame_runs(labelled, x, words.CURVE)
 
 
 @functools.lru_cache(maxsize=256)

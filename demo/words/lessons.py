@@ -23,7 +23,6 @@ from demo.lessons.table import (
     Taught,
 )
 from demo.words import reasons
-from demo.words.common import inline_label
 from demo.words.finetune import describe_state
 from trainer.events import StepSummary
 from trainer.recipe import JobSettings
@@ -68,14 +67,14 @@ class Told:
 def label_run(name: str, settings: JobSettings) -> str:
     """A run's name on screen."""
     labels = {
-        LAST: "Last layer alone",
-        ALL: "All layers",
+        LAST: "last layer alone",
+        ALL: "all layers",
         SGD: "SGD",
         ADAM: "Adam",
-        ALONE: "The pictures alone",
-        MIXED: f"Among {settings.images:,} others",
+        ALONE: "the pictures alone",
+        MIXED: f"among {settings.images:,} others",
     }
-    return labels.get(name) or f"Rate {settings.learning_rate:g}"
+    return labels.get(name) or f"rate {settings.learning_rate:g}"
 
 
 def points_range(low: float, high: float) -> str:
@@ -122,9 +121,9 @@ TOLD: dict[str, Told] = {
         "Ten times the rate?",
         reasons.ask_rate,
         {
-            HIGH: "it learns faster, and ends higher",
-            reasons.SAME: "it ends about the same",
-            RIGHT: "it learns less, and ends lower",
+            HIGH: "they end higher",
+            reasons.SAME: "they end about the same",
+            RIGHT: "they end lower",
         },
         reasons.compare_accuracy(HIGH, RIGHT),
         reasons.explain_rate,
@@ -137,9 +136,9 @@ TOLD: dict[str, Told] = {
         "Teach it, and what does it forget?",
         reasons.ask_forgetting,
         {
-            reasons.KEPT: "nothing: it only learns the pictures",
-            reasons.LESS: "it forgets, but less when other images are among them",
-            reasons.BOTH: "it forgets as much either way",
+            reasons.KEPT: "nothing to speak of",
+            reasons.LESS: "it forgets, but less with other images among them",
+            reasons.BOTH: "it forgets, and other images do not help",
         },
         reasons.judge_forgetting,
         reasons.explain_forgetting,
@@ -155,10 +154,12 @@ TOLD: dict[str, Told] = {
 def describe_outcome(name: str, runs: Runs, settings: Mapping[str, JobSettings]) -> str:
     """Which guess came true, with the figures."""
     told = TOLD[name]
-    ends = [f"{label_run(run, settings[run])} {percent(runs[run].test_after)}" for run in runs]
+    ends = [
+        f"{label_run(run, settings[run])} {percent(one.test_after)}" for run, one in runs.items()
+    ]
     tested = next(iter(runs.values())).tested
     came_true = told.guesses[told.judge(runs)]
-    return f"{join(ends)} of {count(tested, 'test image')} are right. So: {came_true}."
+    return f"Right on {count(tested, 'test image')}: {', '.join(ends)}. The answer: {came_true}."
 
 
 def describe_guess(name: str, runs: Runs, guess: str) -> str:
@@ -212,13 +213,13 @@ def describe_run_state(job: Job, ahead: int, last: StepSummary | None) -> str:
 
 
 def describe_pictures(labels: Sequence[str]) -> str:
-    """A visitor's own pictures, by what they show: `Your 3 pictures (2 frogs and 1 ship)`."""
+    """A visitor's own pictures, by what they show: `your 3 pictures (2 frogs and 1 ship)`."""
     counts = {name: labels.count(name) for name in dict.fromkeys(labels)}
     kinds = [f"{n} {name if n == 1 else reasons.plural(name)}" for name, n in counts.items()]
-    return f"Your {count(len(labels), 'picture')} ({join(kinds)})"
+    return f"your {count(len(labels), 'picture')} ({join(kinds)})"
 
 
-def describe_mistaken(number: int, taught: Taught, start: str) -> str:
-    """Pictures that come with the app: `5 cats that SGD (last layer) takes for dogs`."""
+def describe_mistaken(number: int, taught: Taught) -> str:
+    """Pictures that come with the app: `5 cats that it takes for dogs`."""
     shown, said = reasons.plural(taught.label), reasons.plural(taught.said)
-    return f"{number} {shown} that {inline_label(start)} takes for {said}"
+    return f"{number} {shown} that it takes for {said}"

@@ -15,10 +15,13 @@ from demo.lessons.table import (
     RIGHT,
     SGD,
 )
+from demo.words.common import inline_label
 from trainer.recipe import CLASSES, JobSettings
 from trainer.resnet import FEATURES, count_learned
 from trainer.wording import count, percent
 
+FAR = 3
+"""Steps so many times as long are said to undo, where they end lower."""
 SAME, KEPT, LESS, BOTH = "same", "kept", "less", "both"
 """Guesses that are no run's name."""
 ALIKE = 0.02
@@ -53,9 +56,9 @@ def compare_accuracy(first: str, second: str) -> Judge:
 
 def _start(settings: JobSettings) -> str:
     """What a run trains, and on how much."""
-    return (
-        f"{count(settings.images, 'image')} of ten classes, {count(settings.epochs, 'time')} over"
-    )
+    times_over = {1: "once", 2: "twice"}.get(settings.epochs, f"{settings.epochs} times")
+    images = f"{count(settings.images, 'image')} of ten classes"
+    return f"{images}, {settings.image_px} px wide, {times_over} over"
 
 
 def ask_frozen(runs: Settings, _: str) -> str:
@@ -109,7 +112,6 @@ def ask_optimizer(runs: Settings, _: str) -> str:
 def explain_optimizer(runs: Runs, settings: Settings) -> list[str]:
     sgd, adam = runs[SGD], runs[ADAM]
     rate = f"{settings[SGD].learning_rate:g}"
-    longer = adam.step_size > sgd.step_size
     moved = (
         f"At the same rate of {rate}, a step of Adam's moved the last stage by "
         f"{percent(adam.step_size, 2)} of its weights, a step of SGD's by "
@@ -125,18 +127,18 @@ def explain_optimizer(runs: Runs, settings: Settings) -> list[str]:
     )
     gap = adam.test_after - sgd.test_after
     ends = f"Adam ended at {percent(adam.test_after)}, SGD at {percent(sgd.test_after)}"
-    steps = "the longer steps" if longer else "the shorter steps"
+    own_rate = "each optimizer needs a rate of its own"
     if abs(gap) < ALIKE:
         meant = f"Here that made little difference, {ends}; at another rate it may."
-    elif gap > 0:
-        meant = f"Here {steps} were the better ones, {ends}: each optimizer needs its own rate."
-    elif longer:
-        meant = (
-            f"Steps as long as that undid what the network knew, {ends}: the same number is a "
-            f"different rate for each, and each needs its own."
-        )
+    elif small == large:
+        meant = f"Here the length of the steps does not tell them apart, {ends}."
     else:
-        meant = f"Here {steps} were the worse ones, {ends}: each optimizer needs its own rate."
+        longer_better = (gap > 0) == (adam.step_size > sgd.step_size)
+        if not longer_better and large / small >= FAR:
+            meant = f"Steps as long as that undid what the network knew, {ends}: {own_rate}."
+        else:
+            which = "longer" if longer_better else "shorter"
+            meant = f"Here the {which} steps were the better ones, {ends}: {own_rate}."
     return [f"{moved}.", unit, meant]
 
 
@@ -189,8 +191,9 @@ def explain_rate(runs: Runs, settings: Settings) -> list[str]:
 def ask_forgetting(runs: Settings, taught: str) -> str:
     mixed = runs[MIXED]
     return (
-        f"{taught} are shown to that model again and again: once alone, once among "
-        f"{count(mixed.images, 'other image')}. What becomes of everything else that it knows?"
+        f"The model {inline_label(mixed.start)} is shown {taught}, again and again: once nothing "
+        f"else, once {count(mixed.images, 'other image')} with them. What becomes of everything "
+        f"else that it knows?"
     )
 
 
