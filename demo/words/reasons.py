@@ -18,7 +18,7 @@ from demo.lessons.table import (
 from demo.words.common import inline_label
 from trainer.recipe import CLASSES, JobSettings
 from trainer.resnet import FEATURES, count_learned
-from trainer.wording import count, percent
+from trainer.wording import count, percent, points
 
 FAR = 3
 """Steps so many times as long are said to undo, where they end lower."""
@@ -32,7 +32,7 @@ Settings = Mapping[str, JobSettings]
 """Name of a run to what it ran with."""
 
 
-def points(share: float) -> str:
+def signed(share: float) -> str:
     """A difference of accuracies with its sign."""
     return f"{100 * share:+.1f} points".replace("-", "\u2212")
 
@@ -84,14 +84,13 @@ def explain_frozen(runs: Runs, _: Settings) -> list[str]:
     )
     if gap >= ALIKE:
         cost = (
-            f"That is what freezing cost here: {points(-gap)} of accuracy; what it saves is work, "
-            f"since every image passes the frozen layers once and not in every epoch."
+            f"That is what freezing cost here: {points(gap, 1)} of accuracy; what it saves is "
+            f"work, since every image passes the frozen layers once and not in every epoch."
         )
     elif gap <= -ALIKE:
         cost = (
-            f"Here that was no gain, all layers ended {points(gap)} from the last layer alone: in "
-            f"{count(every.steps, 'step')} the features became no better for these classes than "
-            f"they had been."
+            f"Here that was no gain, all layers ended {points(gap, 1)} below the last layer alone: "
+            f"in {count(every.steps, 'step')} it did not pay to move the features."
         )
     else:
         cost = (
@@ -211,8 +210,8 @@ def explain_forgetting(runs: Runs, settings: Settings) -> list[str]:
     went = (
         f"The model had {percent(alone.test_before)} of the test images right, none of which it "
         f"was taught; after the pictures alone {percent(alone.test_after)} "
-        f"({points(alone.change)}), after the same pictures among {others} "
-        f"{percent(mixed.test_after)} ({points(mixed.change)})."
+        f"({signed(alone.change)}), after the same pictures among {others} "
+        f"{percent(mixed.test_after)} ({signed(mixed.change)})."
     )
     came_true = judge_forgetting(runs)
     why = {
@@ -241,7 +240,7 @@ def describe_leaning(run: RunFigures) -> str:
     if rises[index] < ALIKE:
         return (
             f"After the pictures alone it says no class much more often than before: the largest "
-            f"change is {points(max(rises, key=abs))} of all answers."
+            f"change is {signed(max(rises, key=abs))} of all answers."
         )
     name = CLASSES[index]
     changes = [after - before for before, after in zip(run.before, run.after, strict=True)]
@@ -249,10 +248,10 @@ def describe_leaning(run: RunFigures) -> str:
     said = (
         f"After the pictures alone it is {name}-happy: {percent(run.said_after[index], 0)} of its "
         f"answers are {name}, {percent(run.said_before[index], 0)} were; it is right on "
-        f"{points(changes[index])} of the {plural(name)}"
+        f"{signed(changes[index])} of the {plural(name)}"
     )
     if lost != index and changes[lost] < 0:
-        said += f" and {points(changes[lost])} of the {plural(CLASSES[lost])}"
+        said += f" and {signed(changes[lost])} of the {plural(CLASSES[lost])}"
     return f"{said}."
 
 
