@@ -11,7 +11,7 @@ from demo.words.common import ABOUT_TAB, ACCURACY_TAB, COMPARE_TAB, FINETUNE_TAB
 
 Link = dict[str, str]
 
-TAB, JOB, PICTURE, LESSON = "tab", "job", "picture", "lesson"
+TAB, JOB, BESIDE, PICTURE, LESSON = "tab", "job", "beside", "picture", "lesson"
 TABS = {
     tab.lower(): tab for tab in (COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB)
 }

@@ -7,7 +7,7 @@ from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
 from trainer.publication.card import build_card_data
-from trainer.recipe import OWN_REPEATS, JobSettings
+from trainer.recipe import OWN_REPEATS, Settings
 from trainer.record import Record
 from trainer.wording import article, count, duration, join, p_value, percent
 
@@ -30,7 +30,8 @@ PRESETS = {
     "rate": "what if the learning rate were ten times higher",
     "teach": "teach it my pictures",
 }
-STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
+STEP, LOSS, VALIDATION_ACCURACY = "Step", "Loss", "Validation accuracy, %"
+IMAGES_OF, TRAINING, VALIDATION = "Images", "training images", "validation images"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",
@@ -212,7 +213,7 @@ def describe_changed(images: int, shown: int, to_right: bool) -> str:
     return f"{change}: {images:,}, of which {shown:,} shown."
 
 
-def _describe_setting(settings: JobSettings, name: str) -> tuple[str, str]:
+def word_setting(settings: Settings, name: str) -> tuple[str, str]:
     """A setting's label and its value as people read it."""
     declared, value = describe_setting(type(settings), name), getattr(settings, name)
     if name == "start":
@@ -248,7 +249,7 @@ def describe_model_card(record: Record, start: str, shipped: Mapping[str, Record
             f"{record.temperature:.4g}, a temperature fitted on the validation images."
         )
     backbone = " ".join(map(str, tell_starts(shipped)))
-    rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
+    rows = (word_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
 {build_card_data([record]).to_yaml()}
