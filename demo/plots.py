@@ -64,18 +64,6 @@ def frame_lines(lines: Mapping[str, Line], x: str, of: str) -> "pandas.DataFrame
     return pandas.DataFrame(rows, columns=[x, VALUE, of]) if rows else None
 
 
-def frame_runs(
-    curves: Mapping[str, Sequence[tuple[int, float]]], x: str, run: str
-) -> "pandas.DataFrame | None":
-    """Points of several curves as `run` (its label), `x` and `VALUE`; None before one has two."""
-    import pandas
-
-    if max(map(len, curves.values()), default=0) < 2:
-        return None
-    rows = [(label, at, y) for label, points in curves.items() for at, y in points]
-    return pandas.DataFrame(rows, columns=[run, x, VALUE])
-
-
 def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How confusion cells are coloured: right ones by their share, errors by their share of the
     largest error, so that errors show beside a diagonal many times as large.

@@ -5,6 +5,9 @@ from typing import Any
 from demo.lessons.figures import RunFigures
 from trainer.recipe import CLASSES
 
+OF_EACH = 50
+LABELS = "".join(f"{label}" * OF_EACH for label in range(len(CLASSES)))
+
 
 def build_run(
     after: float,
@@ -17,29 +20,30 @@ def build_run(
     """A run.
 
     Args:
-        before, after: accuracy on the test images.
+        before, after: accuracy on the test images; of two runs, the better one is right on all
+            that the other is right on.
         losses: train loss after each step.
-        leaning: a class that it says three times as often as before, all others less often.
+        leaning: a class that all its mistakes are taken for.
     """
-    tenth = 1 / len(CLASSES)
-    said = [tenth] * len(CLASSES)
-    right = [after] * len(CLASSES)
-    if leaning:
-        index = CLASSES.index(leaning)
-        said = [(1 - 3 * tenth) / (len(CLASSES) - 1)] * len(CLASSES)
-        said[index], right[index] = 3 * tenth, 1.0
     values: dict[str, Any] = {
         "images": 600,
         "steps": len(losses),
         "accuracy": ((0, before), (1, after)),
         "train_loss": tuple(enumerate(losses, 1)),
         "step_size": step_size,
-        "tested": 500,
-        "before": (before,) * len(CLASSES),
-        "after": tuple(right),
-        "said_before": (tenth,) * len(CLASSES),
-        "said_after": tuple(said),
-        "test_before": before,
-        "test_after": after,
+        "labels": LABELS,
+        "before": answer(before),
+        "after": answer(after, leaning),
     }
     return RunFigures(**{**values, **changes})
+
+
+def answer(accuracy: float, leaning: str = "") -> str:
+    """Answers to `LABELS`, right on as many of each class; the others are the next class or, where
+    one is given, `leaning`."""
+    right = round(accuracy * OF_EACH)
+    said = []
+    for label in range(len(CLASSES)):
+        wrong = CLASSES.index(leaning) if leaning else (label + 1) % len(CLASSES)
+        said += [label] * right + [wrong] * (OF_EACH - right)
+    return "".join(map(str, said))

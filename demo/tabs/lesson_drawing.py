@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gradio as gr
-
 from demo import plots
 from demo.lessons.figures import Runs
 from demo.lessons.recorded import Spread
@@ -75,26 +73,13 @@ def draw_said(said: str) -> str:
     return render("estimate.html", said=said, wrong=True, setting="") if said else ""
 
 
-def create_plot(title: str, x: str, name: str) -> gr.LinePlot:
-    """Two empty curves."""
-    labels = {
+def list_colours() -> dict[str, str]:
+    """The label of every run of every lesson to its curve's colour."""
+    return {
         words.label_run(run, settings): colour
         for lesson in LESSONS.values()
         for (run, settings), colour in zip(lesson.runs.items(), COLOURS, strict=True)
     }
-    return gr.LinePlot(
-        x=x,
-        y=plots.VALUE,
-        color=words.CURVE,
-        title=title,
-        y_title=title,
-        color_map=labels,
-        colors_in_legend=[],
-        height=240,
-        min_width=240,
-        show_label=False,
-        elem_id=name,
-    )
 
 
 def frame_runs(
@@ -105,4 +90,4 @@ def frame_runs(
         words.label_run(name, lesson.runs[name]): [(at, round(scale * y, 3)) for at, y in of_run]
         for name, of_run in points.items()
     }
-    return plots.frame_runs(labelled, x, words.CURVE)
+    return plots.frame_lines(labelled, x, words.CURVE)

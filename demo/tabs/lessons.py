@@ -11,7 +11,7 @@ import gradio as gr
 from demo.faults import explain
 from demo.jobs.progress import Progress
 from demo.jobs.store import Job, create_token
-from demo.lessons.figures import RunFigures, Runs, read_figures
+from demo.lessons.figures import RunFigures, Runs, list_accuracy, read_figures
 from demo.lessons.recorded import load_recorded
 from demo.lessons.running import (
     Picture,
@@ -24,16 +24,17 @@ from demo.lessons.table import LESSONS, Lesson
 from demo.links import LESSON, find_tab, read_link
 from demo.server.addresses import name_sender_of
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
+from demo.tabs.job_curves import create_plot
 from demo.tabs.lesson_drawing import (
-    create_plot,
     draw_picks,
     draw_result,
     draw_said,
     draw_states,
     frame_runs,
+    list_colours,
     list_guesses,
 )
-from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, keep_link, read_choice
+from demo.tabs.shared import AT_ONCE, ON_CHOICE, QUIET, Shared, create_html, keep_link, read_choice
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import finetune as job_words
@@ -43,8 +44,6 @@ from trainer.errors import CheckpointError, QuartetError
 from trainer.recipe import BACKBONE_OF
 from trainer.wording import article
 
-AT_ONCE = 16
-"""Visitors who are answered at the same time."""
 WATCHED_S = 1.0
 """Between two looks at runs that go on."""
 SEEDS = range(100, 1000)
@@ -89,8 +88,13 @@ class LessonsTab:
                 self.result = create_html(elem_id="lesson-result")
             with gr.Column(scale=3, min_width=320, visible=False) as self.seen:
                 self.states = create_html(elem_id="lesson-states")
-                self.accuracy = create_plot(job_words.VALIDATION_ACCURACY, EPOCH, "lesson-accuracy")
-                self.loss = create_plot(TRAIN_LOSS, job_words.STEP, "lesson-loss")
+                colours = list_colours()
+                self.accuracy = create_plot(
+                    job_words.VALIDATION_ACCURACY, EPOCH, words.CURVE, colours, "lesson-accuracy"
+                )
+                self.loss = create_plot(
+                    TRAIN_LOSS, job_words.STEP, words.CURVE, colours, "lesson-loss"
+                )
         self.timer = gr.Timer(WATCHED_S, active=False)
 
     def _wire(self, tab: gr.Tab) -> None:
@@ -196,7 +200,10 @@ class LessonsTab:
         elif running and all(self._jobs.has_model(job) for job in running.values()):
             runs = self.read_runs(running)
         shown = runs if kept and runs else progress
-        accuracy = {name: one.accuracy for name, one in shown.items()}
+        accuracy = {
+            name: one.accuracy if isinstance(one, RunFigures) else list_accuracy(one)
+            for name, one in shown.items()
+        }
         loss = {name: one.train_loss for name, one in shown.items()}
         on = any(not job.ended for job in running.values())
         taught = self._describe_pictures(lesson, token)

@@ -98,7 +98,7 @@ TOLD: dict[str, Told] = {
             ALL: "the one that trains all layers",
             reasons.SAME: "neither: they end about the same",
         },
-        reasons.compare_accuracy(LAST, ALL),
+        reasons.judge_ends(LAST, ALL),
         reasons.explain_frozen,
         {"unfrozen": ("all layers ended {} above the last layer alone", points_range)},
     ),
@@ -110,7 +110,7 @@ TOLD: dict[str, Told] = {
             ADAM: "Adam",
             reasons.SAME: "neither: the rate is the same, so they end about the same",
         },
-        reasons.compare_accuracy(SGD, ADAM),
+        reasons.judge_ends(SGD, ADAM),
         reasons.explain_optimizer,
         {
             "sgd": ("SGD ended {} above Adam", points_range),
@@ -125,7 +125,7 @@ TOLD: dict[str, Told] = {
             reasons.SAME: "they end about the same",
             RIGHT: "they end lower",
         },
-        reasons.compare_accuracy(HIGH, RIGHT),
+        reasons.judge_ends(HIGH, RIGHT),
         reasons.explain_rate,
         {
             "lower": ("the lower rate ended {} above the one ten times as high", points_range),

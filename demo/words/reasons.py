@@ -3,7 +3,7 @@ so that it is right when a run goes the other way than the recorded ones."""
 
 from collections.abc import Callable, Mapping
 
-from demo.lessons.figures import RunFigures, Runs
+from demo.lessons.figures import RunFigures, Runs, compare_ends
 from demo.lessons.table import (
     ADAM,
     ALL,
@@ -16,7 +16,8 @@ from demo.lessons.table import (
     SGD,
 )
 from demo.words.common import inline_label
-from trainer.recipe import CLASSES, JobSettings
+from demo.words.outcome import describe_outcome
+from trainer.recipe import JobSettings
 from trainer.resnet import FEATURES, count_learned
 from trainer.wording import count, percent, points
 
@@ -24,9 +25,6 @@ FAR = 3
 """Steps so many times as long are said to undo, where they end lower."""
 SAME, KEPT, LESS, BOTH = "same", "kept", "less", "both"
 """Guesses that are no run's name."""
-ALIKE = 0.02
-"""Accuracies that differ by less are said to be about the same."""
-
 Judge = Callable[[Runs], str]
 Settings = Mapping[str, JobSettings]
 """Name of a run to what it ran with."""
@@ -42,16 +40,9 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
 
 
-def compare_accuracy(first: str, second: str) -> Judge:
-    """Which of two runs ends higher, or `SAME`."""
-
-    def judge(runs: Runs) -> str:
-        gap = runs[first].test_after - runs[second].test_after
-        if abs(gap) < ALIKE:
-            return SAME
-        return first if gap > 0 else second
-
-    return judge
+def judge_ends(first: str, second: str) -> Judge:
+    """Which of two runs ends higher, or `SAME` where chance explains that one does."""
+    return lambda runs: (SAME, first, second)[compare_ends(runs[first], runs[second]).verdict]
 
 
 def _start(settings: JobSettings) -> str:
@@ -82,21 +73,22 @@ def explain_frozen(runs: Runs, _: Settings) -> list[str]:
         f"find; unfrozen, the features change too, here by {percent(every.step_size, 2)} of the "
         f"last stage's weights a step."
     )
-    if gap >= ALIKE:
+    came_true = judge_ends(LAST, ALL)(runs)
+    if came_true == ALL:
         cost = (
             f"That is what freezing cost here: {points(gap, 1)} of accuracy; what it saves is "
             f"work, since every image passes the frozen layers once and not in every epoch."
         )
-    elif gap <= -ALIKE:
+    elif came_true == LAST:
         cost = (
             f"Here that was no gain, all layers ended {points(gap, 1)} below the last layer alone: "
             f"in {count(every.steps, 'step')} it did not pay to move the features."
         )
     else:
         cost = (
-            f"Here both ended within {100 * ALIKE:g} points of each other: freezing cost nothing "
-            f"that {count(every.tested, 'test image')} could show, and saved the work of training "
-            f"the rest."
+            f"Here both ended as close as chance explains, {points(gap, 1)} apart: freezing cost "
+            f"nothing that {count(every.tested, 'test image')} could show, and saved the work of "
+            f"training the rest."
         )
     return [learned, features, cost]
 
@@ -124,15 +116,15 @@ def explain_optimizer(runs: Runs, settings: Settings) -> list[str]:
         "first divides each gradient by its own recent size, so that every weight moves by about "
         "the rate itself."
     )
-    gap = adam.test_after - sgd.test_after
+    came_true = judge_ends(SGD, ADAM)(runs)
     ends = f"Adam ended at {percent(adam.test_after)}, SGD at {percent(sgd.test_after)}"
     own_rate = "each optimizer needs a rate of its own"
-    if abs(gap) < ALIKE:
-        meant = f"Here that made little difference, {ends}; at another rate it may."
+    if came_true == SAME:
+        meant = f"Here that made no difference beyond chance, {ends}; at another rate it may."
     elif small == large:
         meant = f"Here the length of the steps does not tell them apart, {ends}."
     else:
-        longer_better = (gap > 0) == (adam.step_size > sgd.step_size)
+        longer_better = (came_true == ADAM) == (adam.step_size > sgd.step_size)
         if not longer_better and large / small >= FAR:
             meant = f"Steps as long as that undid what the network knew, {ends}: {own_rate}."
         else:
@@ -174,16 +166,16 @@ def explain_rate(runs: Runs, settings: Settings) -> list[str]:
             f"Divergence would be steps that land higher than they began, again and again; at "
             f"{high_rate} the loss stayed below that of guessing."
         )
-    gap = high.test_after - right.test_after
     ends = f"{percent(high.test_after)} of the test images instead of {percent(right.test_after)}"
-    if gap <= -ALIKE and diverged(high):
+    came_true = judge_ends(HIGH, RIGHT)(runs)
+    if came_true == RIGHT and diverged(high):
         meaning = f"It ended at {ends}: a loss that jumps or rises asks for a tenth of the rate."
-    elif gap <= -ALIKE:
+    elif came_true == RIGHT:
         meaning = f"It still ended lower, at {ends}: its steps were too coarse to settle."
-    elif gap >= ALIKE:
+    elif came_true == HIGH:
         meaning = f"It ended higher, at {ends}: here the lower rate was the one that was not right."
     else:
-        meaning = f"It ended at about the same, {ends}: both rates are within what these runs bear."
+        meaning = f"It ended as high as chance explains, {ends}: these runs bear both rates."
     return [losses, slope, meaning]
 
 
@@ -198,10 +190,10 @@ def ask_forgetting(runs: Settings, taught: str) -> str:
 
 def judge_forgetting(runs: Runs) -> str:
     """Whether what was taught alone made the model forget, and whether the others helped."""
-    alone, mixed = runs[ALONE].change, runs[MIXED].change
-    if alone > -ALIKE:
+    alone, mixed = runs[ALONE], runs[MIXED]
+    if alone.overlap.verdict < 1:
         return KEPT
-    return LESS if mixed - alone >= ALIKE else BOTH
+    return LESS if compare_ends(mixed, alone).verdict > 0 else BOTH
 
 
 def explain_forgetting(runs: Runs, settings: Settings) -> list[str]:
@@ -230,29 +222,8 @@ def explain_forgetting(runs: Runs, settings: Settings) -> list[str]:
             "share: here the steps were too few, or too short, to cost the rest much."
         ),
     }[came_true]
-    return [went, describe_leaning(alone), why]
-
-
-def describe_leaning(run: RunFigures) -> str:
-    """Which class a model says more often than before, at whose expense."""
-    rises = [after - before for before, after in zip(run.said_before, run.said_after, strict=True)]
-    index = rises.index(max(rises))
-    if rises[index] < ALIKE:
-        return (
-            f"After the pictures alone it says no class much more often than before: the largest "
-            f"change is {signed(max(rises, key=abs))} of all answers."
-        )
-    name = CLASSES[index]
-    changes = [after - before for before, after in zip(run.before, run.after, strict=True)]
-    lost = changes.index(min(changes))
-    said = (
-        f"After the pictures alone it is {name}-happy: {percent(run.said_after[index], 0)} of its "
-        f"answers are {name}, {percent(run.said_before[index], 0)} were; it is right on "
-        f"{signed(changes[index])} of the {plural(name)}"
-    )
-    if lost != index and changes[lost] < 0:
-        said += f" and {signed(changes[lost])} of the {plural(CLASSES[lost])}"
-    return f"{said}."
+    outcome = describe_outcome(alone.overlap, alone.shifts)
+    return [went, f"After the pictures alone: {outcome[0].lower()}{outcome[1:]}", why]
 
 
 def plural(name: str) -> str:

@@ -76,8 +76,7 @@ def test_a_record_of_other_models_is_not_shown() -> None:
     [
         (0.5, 0.7, "freezing cost here: 20.0 points"),
         (0.7, 0.5, "no gain, all layers ended 20.0 points below"),
-        (0.6, 0.61, "freezing cost nothing"),
-        (0.61, 0.6, "freezing cost nothing"),
+        (0.6, 0.6, "freezing cost nothing"),
     ],
 )
 def test_frozen_is_explained_by_who_ends_higher(last: float, every: float, said: str) -> None:
@@ -93,7 +92,7 @@ def test_frozen_is_explained_by_who_ends_higher(last: float, every: float, said:
         (0.2, 0.7, (0.01, 0.2), ["20 times as far", "the longer steps were the better"], "undid"),
         (0.7, 0.2, (0.2, 0.01), ["SGD's by 20.00 %: 20 times", "the longer steps were"], "undid"),
         (0.2, 0.7, (0.2, 0.01), ["20 times as far", "undid what"], "better ones"),
-        (0.5, 0.51, (0.01, 0.2), ["little difference"], "better ones"),
+        (0.5, 0.5, (0.01, 0.2), ["no difference beyond chance"], "better ones"),
         (0.7, 0.2, (0.01, 0.02), ["the shorter steps were the better ones"], "undid"),
         (0.5, 0.1, (0.0, 0.0), ["SGD's by 0.00 %.", "does not tell them apart"], "times as far"),
     ],
@@ -125,7 +124,7 @@ def test_optimizers_are_explained_by_their_steps_and_ends(
             "that is divergence",
         ),
         (0.2, 0.7, (2.0, 0.5), ["ended higher"], "a tenth"),
-        (0.5, 0.5, (2.0, 0.9), ["about the same"], "a tenth"),
+        (0.5, 0.5, (2.0, 0.9), ["as chance explains"], "a tenth"),
         (0.2, 0.7, (2.0, 9.0, 0.5), ["that is diver", "ended higher"], "a tenth"),
     ],
 )
@@ -142,9 +141,9 @@ def test_rates_are_explained_by_losses_and_ends(
     ("alone", "mixed", "came_true", "said"),
     [
         (0.5, 0.78, reasons.LESS, "other images do just that"),
-        (0.5, 0.51, reasons.BOTH, "too few"),
+        (0.5, 0.5, reasons.BOTH, "too few"),
         (0.5, 0.4, reasons.BOTH, "too few"),
-        (0.79, 0.5, reasons.KEPT, "cost the rest much"),
+        (0.8, 0.5, reasons.KEPT, "cost the rest much"),
         (0.9, 0.8, reasons.KEPT, "cost the rest much"),
     ],
 )
@@ -155,13 +154,14 @@ def test_forgetting_is_explained_by_what_was_forgotten(
     assert reasons.judge_forgetting(runs) == came_true
     sentences = explain(FORGETTING, runs)
     assert said in sentences[-1]
-    assert "cat-happy: 30 % of its answers are cat, 10 % were" in sentences[1]
-    runs[ALONE] = build_run(alone, 0.8)
-    assert "no class much more often" in explain(FORGETTING, runs)[1]
+    if alone == 0.5:
+        assert "it collapsed: it calls 55.0 % of the test images a cat" in sentences[1]
+    if alone == 0.8:
+        assert "it answers all 500 test images as it did before" in sentences[1]
 
 
 @pytest.mark.parametrize("name", LESSONS)
-@pytest.mark.parametrize("ends", itertools.product((0.2, 0.21, 0.8), repeat=2), ids=str)
+@pytest.mark.parametrize("ends", itertools.product((0.2, 0.5, 0.8), repeat=2), ids=str)
 def test_outcome_and_guess_follow_the_figures(name: str, ends: tuple[float, float]) -> None:
     """Whatever the ends, one guess came true, all else that could be guessed is told to be wrong,
     and every figure said is one of the runs'."""
