@@ -21,9 +21,6 @@ from trainer.recipe import JobSettings
 
 NOT_ON_FORM = ("start", "image_px", "own_repeats", "evaluated")
 """Settings that follow from the start or are the same for all; the start has its own place."""
-CLEAR = "() => null"
-OPEN_PANEL = """(preset) => preset === "teach"
-  ? {__type__: "update", open: true} : {__type__: "update"}"""
 
 
 class JobForm:
@@ -58,12 +55,6 @@ class JobForm:
 
     def draw_rest(self) -> None:
         """All else that is chosen."""
-        self.preset = gr.Radio(
-            [(label, name) for name, label in words.PRESETS.items()],
-            label=words.PRESET,
-            info=words.PRESET_INFO,
-            elem_id="preset",
-        )
         with gr.Row():
             self._settings.add("epochs", "steps", "images")
         with gr.Accordion(words.MORE_SETTINGS, open=False):
@@ -105,30 +96,16 @@ class JobForm:
         controls = dict(self.controls)
         start = controls.pop("start")
         names, fields = list(controls), list(controls.values())
-        for chosen in (start, self.preset):
-            chosen.input(
-                None,
-                [start, self.preset, self.fills, *fields],
-                fields,
-                js=write_fill(names),
-                **QUIET,
-            )
-        self.preset.input(None, [self.preset], [self.panel.accordion], js=OPEN_PANEL, **QUIET)
-        for field in fields:
-            field.input(None, None, [self.preset], js=CLEAR, **QUIET)
+        start.input(None, [start, self.fills, *fields], fields, js=write_fill(names), **QUIET)
         go_on.click(
             None,
-            [shown, self.fills, start, self.preset, *fields],
-            [start, self.preset, *fields],
+            [shown, self.fills, start, *fields],
+            [start, *fields],
             js=write_go_on(names),
             **QUIET,
         )
         self.fit.click(
-            None,
-            [self.fitting],
-            [controls["images"], self.preset],
-            js="(fitting) => [fitting, null]",
-            **QUIET,
+            None, [self.fitting], [controls["images"]], js="(fitting) => fitting", **QUIET
         )
         gr.on(
             [

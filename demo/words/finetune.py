@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from demo.words.common import describe_job, start_label, tell_starts
+from demo.words.common import LESSONS_TAB, describe_job, start_label, tell_starts
 from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
@@ -23,13 +23,6 @@ INFOS = {
     "steps": "Batches instead of epochs; 0 for epochs.",
 }
 """Setting to what its control says, where that is not what a command line needs to say."""
-PRESET, PRESET_INFO = "Or take a question", "Fills the form; you press Start."
-PRESETS = {
-    "epoch": "one more epoch",
-    "unfreeze": "unfreeze it",
-    "rate": "what if the learning rate were ten times higher",
-    "teach": "teach it my pictures",
-}
 STEP, LOSS, VALIDATION_ACCURACY = "Step", "Loss", "Validation accuracy, %"
 IMAGES_OF, TRAINING, VALIDATION = "Images", "training images", "validation images"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
@@ -74,7 +67,9 @@ def describe_finetuning(whole: bool, at_hand: int, place: str) -> str:
     images += "" if whole else " of the embedded CIFAR-10 sample"
     return (
         f"Train one of the models a little further on {images}, and see what changes on images it "
-        f"has not seen. The job runs {place} and goes on when you leave; it is yours alone."
+        f"has not seen. The job runs {place} and goes on when you leave; it is yours alone. "
+        f"What freezing, the optimizer and the rate do, the [lessons](?tab={LESSONS_TAB.lower()}) "
+        f"show in a minute each."
     )
 
 

@@ -205,25 +205,16 @@ def test_two_visitors_do_not_see_each_other(
     expect(page.locator("#job")).to_contain_text("press Start")
 
 
-def test_presets_fill_the_form_and_their_marks_are_true(
-    visitor: BrowserContext, app: RunningApp
-) -> None:
+def test_the_start_fills_the_form(visitor: BrowserContext, app: RunningApp) -> None:
     page = open_tab(visitor, app)
-    teach = page.get_by_label("teach it my pictures")
-    teach.check()
-    expect(page.get_by_label("Epochs", exact=True)).to_have_value("3")
-    expect(page.get_by_text("Drop File Here")).to_be_visible()
-    rate = page.get_by_label("ten times higher")
-    rate.check()
-    page.get_by_text("More settings").click()
-    learning_rate = page.get_by_label("Learning rate", exact=True)
-    expect(learning_rate).to_have_value("0.01")
     expect(page.get_by_label("all layers", exact=True)).to_be_checked()
-    choose(page, "Start from", LABELS["sgd_frozen"])
-    expect(learning_rate).to_have_value("0.1")  # ten times that of this start
-    expect(rate).to_be_checked()
+    page.get_by_text("More settings").click()
     page.get_by_label("Or steps").fill("5")
-    expect(rate).not_to_be_checked()
+    choose(page, "Start from", LABELS["sgd_frozen"])
+    expect(page.get_by_label("the last layer", exact=True)).to_be_checked()
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.01")
+    expect(page.get_by_label("Or steps")).to_have_value("0")
+    page.get_by_label("Or steps").fill("5")
     expect(page.locator("#estimate")).to_contain_text("Trains on 640 images")
 
 
@@ -231,10 +222,7 @@ def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(
     visitor: BrowserContext, app: RunningApp
 ) -> None:
     page = open_tab(visitor, app)
-    one_more = page.get_by_label("one more epoch")
-    one_more.check()
     page.get_by_label("the last block and layer").check()
-    expect(one_more).not_to_be_checked()
     page.get_by_label("Epochs", exact=True).fill("100")
     expect(page.locator("#estimate").get_by_role("alert")).to_contain_text("A job is ended after")
     fit = page.locator("#fit")
