@@ -35,6 +35,7 @@ def main() -> None:
     """Measures and rewrites the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoints", type=Path, default=SHIPPED, metavar="DIR")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     parser.add_argument("--out", type=Path, default=RECORDED, metavar="FILE")
     options = parser.parse_args()
     folder: Path = options.checkpoints.resolve()
@@ -43,7 +44,7 @@ def main() -> None:
     with fresh_folders() as home, contextlib.closing(Jobs(home / "home", folder)) as jobs:
         jobs.backend.full_data = False
         pictures = {name: list_pictures(lesson, folder) for name, lesson in LESSONS.items()}
-        for seed in range(SEEDS):
+        for seed in range(options.seeds):
             token = create_token()
             for name, lesson in LESSONS.items():
                 one = run_lesson(jobs, lesson, recipes, token, seed, pictures[name])

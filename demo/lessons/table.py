@@ -57,7 +57,7 @@ FROZEN, OPTIMIZER, RATE, FORGETTING = "frozen", "optimizer", "rate", "forgetting
 """Names of lessons."""
 
 _ALL_LAYERS = JobSettings(
-    start=PLAIN_BACKBONE, trained="all", optimizer="sgd", learning_rate=0.01, batch_size=32,
+    start=PLAIN_BACKBONE, trained="all", optimizer="sgd", learning_rate=0.003, batch_size=32,
     image_px=NATIVE_PX, images=1000, epochs=3,
 )  # fmt: skip
 """What three of the lessons change one thing of, so that they share this run. At the images' own
@@ -70,7 +70,7 @@ def _gap(first: str, second: str) -> Callable[[Runs], float]:
 
 
 _FORGETTING = JobSettings(
-    start=BACKBONE_OF, trained="last_layer", optimizer="sgd", learning_rate=0.01, batch_size=20,
+    start=BACKBONE_OF, trained="last_layer", optimizer="sgd", learning_rate=0.003, batch_size=20,
     images=0, epochs=5,
 )  # fmt: skip
 
@@ -90,7 +90,7 @@ _LESSONS = (
     ),
     Lesson(
         RATE,
-        {RIGHT: _ALL_LAYERS, HIGH: _ALL_LAYERS.changed(learning_rate=0.1)},
+        {RIGHT: _ALL_LAYERS, HIGH: _ALL_LAYERS.changed(learning_rate=0.03)},
         {
             "lower": _gap(RIGHT, HIGH),
             "diverged": lambda runs: runs[HIGH].worst_loss - GUESSING,

@@ -156,12 +156,12 @@ def test_forgetting_is_explained_by_what_was_forgotten(
     assert said in sentences[-1]
     if alone == 0.5:
         assert "it collapsed: it calls 55.0 % of the test images a cat" in sentences[1]
-    if alone == 0.8:
-        assert "it answers all 500 test images as it did before" in sentences[1]
+    if alone == 0.9:
+        assert "it got better" in sentences[1]
 
 
 @pytest.mark.parametrize("name", LESSONS)
-@pytest.mark.parametrize("ends", itertools.product((0.2, 0.5, 0.8), repeat=2), ids=str)
+@pytest.mark.parametrize("ends", list(itertools.product((0.2, 0.5, 0.8), repeat=2)), ids=str)
 def test_outcome_and_guess_follow_the_figures(name: str, ends: tuple[float, float]) -> None:
     """Whatever the ends, one guess came true, all else that could be guessed is told to be wrong,
     and every figure said is one of the runs'."""
