@@ -121,9 +121,9 @@ TOLD: dict[str, Told] = {
         "Ten times the rate?",
         reasons.ask_rate,
         {
-            HIGH: "they end higher",
-            reasons.SAME: "they end about the same",
-            RIGHT: "they end lower",
+            HIGH: "higher",
+            reasons.SAME: "about the same",
+            RIGHT: "lower",
         },
         reasons.judge_ends(HIGH, RIGHT),
         reasons.explain_rate,

@@ -136,9 +136,9 @@ def explain_optimizer(runs: Runs, settings: Settings) -> list[str]:
 def ask_rate(runs: Settings, _: str) -> str:
     right, high = runs[RIGHT], runs[HIGH]
     return (
-        f"Both runs train the same from the same start, on {_start(right)}: one at a learning rate "
-        f"of {right.learning_rate:g}, one at {high.learning_rate:g}. What do steps ten times as "
-        f"long do?"
+        f"Both runs train all layers from the same start, on {_start(right)}: one at a learning "
+        f"rate of {right.learning_rate:g}, one at {high.learning_rate:g}. Where does the one with "
+        f"ten times the rate end?"
     )
 
 

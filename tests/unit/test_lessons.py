@@ -215,5 +215,7 @@ def test_runs_are_found_by_their_settings_and_shared_by_lessons() -> None:
     assert {job.id for job in find_runs(frozen, RECIPES, [newer[0], *mine]).values()} == {"0", "1"}
 
 
-def test_guessing_costs_what_it_costs() -> None:
+def test_figures_that_words_take_for_granted() -> None:
+    rates = [LESSONS[RATE].runs[name].learning_rate for name in (HIGH, RIGHT)]
+    assert rates[0] == pytest.approx(10 * rates[1])
     assert pytest.approx(math.log(10)) == reasons.GUESSING
