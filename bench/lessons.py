@@ -78,7 +78,7 @@ def run_lesson(
         RuntimeError: a run did not end well.
     """
     wanted = plan_runs(lesson, recipes, jobs.of_owner(token), seed)
-    start_runs(jobs, lesson, wanted, token, pictures)
+    start_runs(jobs, wanted, token, pictures)
     jobs.wait(lambda: all(job.ended for job in jobs.of_owner(token)), JOB_LIMIT_S)
     runs, seconds = {}, 0.0
     found = find_runs(lesson, recipes, jobs.of_owner(token))

@@ -6,6 +6,7 @@ import numpy as np
 
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
+from demo.jobs.pictures import TaughtPicture
 from demo.jobs.refusal import Refused
 from demo.jobs.store import DONE, QUEUED, RUNNING, Job
 from demo.lessons.table import TAUGHT, Lesson
@@ -48,7 +49,7 @@ def plan_runs(
     """
     found = find_runs(lesson, recipes, mine)
     missing = [name for name in lesson.runs if name not in found]
-    for job in found.values():
+    for job in found.values() if lesson.taught is None else ():
         if missing and job.settings is not None and job.state in (QUEUED, RUNNING, DONE):
             return [lesson.settings(name, recipes, job.settings.seed) for name in missing]
     return [lesson.settings(name, recipes, seed) for name in lesson.runs]
@@ -56,25 +57,28 @@ def plan_runs(
 
 def start_runs(
     jobs: Jobs,
-    lesson: Lesson,
     wanted: Sequence[JobSettings],
     token: str,
     pictures: Sequence[Picture] = (),
     sender: str = "",
 ) -> list[Job]:
-    """Queues a lesson's runs, all or none.
+    """Queues runs, all or none.
 
     Args:
-        pictures: what they are taught, in a lesson that teaches any.
+        pictures: what they are taught. Those that the visitor has not taught are gone again
+            afterwards: the runs have copies.
         sender: as for `Jobs.start`.
 
     Raises:
         Refused: there is no room for all.
     """
     before = {one.id for one in jobs.pictures.of_owner(token)}
-    ids = _teach(jobs, token, pictures) if lesson.taught else []
+    contents = {png for _, png in pictures}
     started: list[Job] = []
     try:
+        for label, png in pictures:
+            jobs.pictures.add(token, label, png)
+        ids = [one.id for one in _find_pictures(jobs, token, contents)]
         for settings in wanted:
             started.append(jobs.start(settings, token, ids, sender))
     except Refused:
@@ -82,8 +86,9 @@ def start_runs(
             jobs.delete(job.id, token)
         raise
     finally:
-        for one in set(ids) - before:  # the jobs have copies
-            jobs.pictures.remove(token, one)
+        for one in _find_pictures(jobs, token, contents):
+            if one.id not in before:
+                jobs.pictures.remove(token, one.id)
     return started
 
 
@@ -110,9 +115,6 @@ def list_mistaken(
     return [(lesson.taught.label, gallery.image(int(row))) for row in surest[:TAUGHT]]
 
 
-def _teach(jobs: Jobs, token: str, pictures: Sequence[Picture]) -> list[str]:
-    """Ids of the pictures, which are the visitor's from now on."""
-    for label, png in pictures:
-        jobs.pictures.add(token, label, png)
-    wanted = {png for _, png in pictures}
-    return [one.id for one in jobs.pictures.of_owner(token) if one.path.read_bytes() in wanted]
+def _find_pictures(jobs: Jobs, token: str, contents: set[bytes]) -> list[TaughtPicture]:
+    """Those of a visitor's pictures that have one of these contents."""
+    return [one for one in jobs.pictures.of_owner(token) if one.path.read_bytes() in contents]

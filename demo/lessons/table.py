@@ -13,6 +13,9 @@ from trainer.recipe import BACKBONE_OF, CLASSES, NATIVE_PX, PLAIN_BACKBONE, JobS
 
 GUESSING = math.log(len(CLASSES))
 """Loss in nats of who gives every class the same probability."""
+EVALUATED = 1000
+"""Images of the validation and of the test split that runs are measured on, where there are so
+many."""
 TAUGHT = 5
 """Pictures of the lesson on forgetting, where the visitor has taught none."""
 
@@ -58,7 +61,7 @@ FROZEN, OPTIMIZER, RATE, FORGETTING = "frozen", "optimizer", "rate", "forgetting
 
 _ALL_LAYERS = JobSettings(
     start=PLAIN_BACKBONE, trained="all", optimizer="sgd", learning_rate=0.003, batch_size=32,
-    image_px=NATIVE_PX, images=1000, epochs=3,
+    image_px=NATIVE_PX, images=1000, epochs=3, evaluated=EVALUATED,
 )  # fmt: skip
 """What three of the lessons change one thing of, so that they share this run. At the images' own
 size it takes seconds, also where the four models see them larger."""
@@ -71,7 +74,7 @@ def _gap(first: str, second: str) -> Callable[[Runs], float]:
 
 _FORGETTING = JobSettings(
     start=BACKBONE_OF, trained="last_layer", optimizer="sgd", learning_rate=0.003, batch_size=20,
-    images=0, epochs=5,
+    images=0, epochs=5, evaluated=EVALUATED,
 )  # fmt: skip
 
 _LESSONS = (

@@ -149,10 +149,10 @@ class LessonsTab:
         held = {**values, self._owner: token}
         lesson = self._read_lesson(values)
         try:
-            pictures = self._find_pictures(lesson, token) if lesson.taught else []
+            pictures = self._find_pictures(lesson, token)
             mine, sender = self._jobs.of_owner(token), name_sender_of(request)
             wanted = plan_runs(lesson, self.recipes, mine, random.choice(SEEDS))
-            start_runs(self._jobs, lesson, wanted, token, pictures, sender)
+            start_runs(self._jobs, wanted, token, pictures, sender)
         except QuartetError as error:
             kept = lesson.name if self._recorded else ""
             return {self._owner: token, **self._look(held, kept=kept, said=explain(error))}
