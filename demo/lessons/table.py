@@ -8,14 +8,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from demo.jobs.limits import EVALUATED
 from demo.lessons.figures import Runs
 from trainer.recipe import BACKBONE_OF, CLASSES, NATIVE_PX, PLAIN_BACKBONE, JobSettings, Settings
 
 GUESSING = math.log(len(CLASSES))
 """Loss in nats of who gives every class the same probability."""
-EVALUATED = 1000
-"""Images of the validation and of the test split that runs are measured on, where there are so
-many."""
 TAUGHT = 5
 """Pictures of the lesson on forgetting, where the visitor has taught none."""
 

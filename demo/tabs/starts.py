@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from demo.jobs.jobs import EARLIER, Jobs
+from demo.jobs.limits import EVALUATED
 from demo.jobs.store import Job
 from demo.models import Models
 from demo.tabs.form import to_browser
 from demo.words.common import start_label
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, PRESETS, JobSettings
-
-EVALUATED = 1000
-"""Images of the validation and the test split a job is measured on, where there are as many."""
 
 
 class Starts:
