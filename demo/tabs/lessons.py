@@ -175,7 +175,8 @@ class LessonsTab:
             parts.append(
                 Part(self.guess, lesson.name, lambda: gr.Radio(list_guesses(lesson), value=None))
             )
-        parts.append(Part(self.said, changed.get("said", ""), lambda: draw_said(changed["said"])))
+        said = changed.get("said", "")
+        parts.append(Part(self.said, said, lambda: draw_said(said)))
         answer, marks = collect_changes(parts, values[self.sent])
         held = {self.chosen: lesson.name, self.kept: lesson.name if kept else ""}
         answer |= {field: value for field, value in held.items() if values[field] != value}

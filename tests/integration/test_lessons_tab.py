@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,15 @@ def make_recorded() -> Recorded:
     )
 
 
+@functools.cache
+def load_models() -> Models:
+    return Models(CHECKPOINTS)
+
+
 @contextlib.contextmanager
 def drawn(home: Path, **limits: int) -> Iterator[Page]:
     """The tab over the shipped models."""
-    models = Models(CHECKPOINTS)
+    models = load_models()
     data = next(iter(models.records.values())).data
     gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
 
@@ -115,6 +121,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 def test_nothing_starts_and_nothing_is_told_before_a_guess(page: Page) -> None:
     for press in (page.tab.on_run, page.tab.on_show):
+        page.values[page.tab.sent] = {}
         answer = page.show(press(page.values))
         assert words.GUESS_FIRST in answer[page.tab.said]
         assert not answer.get(page.tab.result)
