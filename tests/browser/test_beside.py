@@ -96,7 +96,7 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         other.close()
     chosen.get_by_label(LABELS["sgd_frozen"], exact=True).check()
     expect(table.get_by_role("columnheader", name=LABELS["sgd_frozen"])).to_be_visible()
-    expect(said).to_contain_text("start from")
+    expect(said).to_contain_text("what they start from")
     links = table.locator(".q-exports a")
     expect(links).to_have_count(3)
     for link in links.all():
