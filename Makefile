@@ -35,7 +35,7 @@ scaling: .venv/ready
 	$(BIN)/python -m bench.scaling
 
 screenshots: .venv/ready
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe"
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or jobs_are_compared"
 	cp docs/images/compare.png demo/card.png
 
 # The Space, rehearsed: in an environment that holds nothing but what a Space installs.

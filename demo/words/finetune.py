@@ -31,7 +31,7 @@ PRESETS = {
     "teach": "teach it my pictures",
 }
 STEP, LOSS, VALIDATION_ACCURACY = "Step", "Loss", "Validation accuracy, %"
-IMAGES_OF, TRAINING, VALIDATION = "Images", "training images", "validation images"
+IMAGES_OF, TRAINING, VALIDATION = "Images", "training", "validation"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",

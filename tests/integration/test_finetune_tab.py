@@ -128,8 +128,8 @@ def test_validation_loss_is_the_one_the_run_measured_anyway(
         assert one.validation_accuracy == epoch.validation_accuracy
     page.values |= {page.owner: token, page.tab.shown: named(job)}
     curves = page.tab.on_look(page.values)[page.tab.view.loss]
-    assert set(curves["Images"]) == {"training images", "validation images"}
-    validation = curves[curves["Images"] == "validation images"]
+    assert set(curves["Images"]) == {"training", "validation"}
+    validation = curves[curves["Images"] == "validation"]
     assert validation["Step"].tolist() == [0, *(one.step for one in epochs)]
 
 
