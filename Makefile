@@ -38,7 +38,11 @@ scaling: .venv/ready
 	$(BIN)/python -m bench.scaling
 
 screenshots: .venv/ready
+<<<<<<< HEAD
 	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or lesson"
+=======
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or jobs_are_compared"
+>>>>>>> jobs
 	cp docs/images/compare.png demo/card.png
 
 # The Space, rehearsed: in an environment that holds nothing but what a Space installs.

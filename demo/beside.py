@@ -151,12 +151,13 @@ class Finder:
         )
 
     def _judge(self, runs: Sequence[Run], answers: Sequence[Comparison]) -> str:
-        names = [run.name for run in runs]
-        if set(names) <= set(self.recipes):  # whose seeds may be known
-            return describe_evidence(*names, self._models.compare(*names)[1])
+        first, second = runs
+        if {first.name, second.name} <= set(self.recipes):  # whose seeds may be known
+            evidence = self._models.compare(first.name, second.name)[1]
+            return describe_evidence(first.name, second.name, evidence)
         one, two = answers
         overlap = measure_overlap(one.labels, one.after, two.after)
-        return word_overlap(*(run.inline for run in runs), overlap)
+        return word_overlap(first.inline, second.inline, overlap)
 
     @functools.lru_cache(maxsize=4)  # noqa: B019 (two of these an app)
     def _read_recipe(self, name: str) -> Run:

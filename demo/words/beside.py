@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from demo.words.about import find_differing, inline_setting
 from demo.words.common import start_label
-from demo.words.finetune import word_setting
+from demo.words.finetune import describe_length, word_setting
 from trainer.declared import describe_setting, tell_choice
 from trainer.recipe import JobSettings, Recipe
 from trainer.record import Record
@@ -26,7 +26,9 @@ CURVES = {
 """A figure of an epoch to its title."""
 SETTINGS, RIGHT, ALL_CLASSES = "settings that differ", "right, %", "all classes"
 GAINED = "In brackets: points above or below what it started from, on the same images."
-_SEEN, _OWN = "Training images", "Pictures of its own"
+_START, _LENGTH, _SEEN, _OWN = "What they start from", "Length", "Training images", "Own pictures"
+_TOLD_ELSEWHERE = ("epochs", "steps")
+"""Settings that are the length."""
 
 
 def label_choice(job: str, settings: JobSettings | None) -> str:
@@ -42,7 +44,7 @@ def list_differing(runs: Sequence[tuple[Record, str]]) -> list[tuple[str, list[s
     Args:
         runs: records, and what each began with.
     """
-    rows = [(describe_setting(JobSettings, "start").label, [start_label(one) for _, one in runs])]
+    rows = [(_START, [start_label(one) for _, one in runs])]
     records = [record for record, _ in runs]
     owns = [record.origin.own_pictures if record.origin else None for record in records]
     taught = [own.count if own else 0 for own in owns]
@@ -57,7 +59,8 @@ def list_differing(runs: Sequence[tuple[Record, str]]) -> list[tuple[str, list[s
     label = describe_setting(JobSettings, "emphasised").label
     rows.append((label, [join(names) if names else "none" for names in emphasised]))
     recipes = [record.recipe for record in records]
-    for name in find_differing(recipes):
+    rows.append((_LENGTH, [describe_length(one.epochs, one.steps) for one in recipes]))
+    for name in [one for one in find_differing(recipes) if one not in _TOLD_ELSEWHERE]:
         values = [word_setting(recipe, name)[1] for recipe in recipes]
         rows.append((describe_setting(Recipe, name).label, values))
     return [(label, values) for label, values in rows if len(set(values)) > 1]

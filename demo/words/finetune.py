@@ -24,7 +24,7 @@ INFOS = {
 }
 """Setting to what its control says, where that is not what a command line needs to say."""
 STEP, LOSS, VALIDATION_ACCURACY = "Step", "Loss", "Validation accuracy, %"
-IMAGES_OF, TRAINING, VALIDATION = "Images", "training images", "validation images"
+IMAGES_OF, TRAINING, VALIDATION = "Images", "training", "validation"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",

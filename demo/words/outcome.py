@@ -53,10 +53,11 @@ def _share_called(shift: Shift, after: bool) -> float:
 
 
 def _tell_collapse(shifts: Sequence[Shift]) -> str:
-    """That one class is said to most images, where it was not before; else nothing."""
+    """That one class is said to most images, where none was before; else nothing."""
     most = max(shifts, key=lambda shift: _share_called(shift, after=True))
     now = _share_called(most, after=True)
-    if now < COLLAPSED_FROM or _share_called(most, after=False) >= COLLAPSED_FROM:
+    before = max(_share_called(shift, after=False) for shift in shifts)
+    if now < COLLAPSED_FROM or before >= COLLAPSED_FROM:
         return ""
     there = most.right.images / (most.right.images + most.taken.images)
     return (

@@ -91,12 +91,13 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         expect(elsewhere.locator("#beside")).to_contain_text("They differ in optimizer")
         expect(elsewhere.locator("#beside-chosen input:checked")).to_have_count(2)
         expect_fits(elsewhere)
-        screenshot(elsewhere, "beside-phone")
+        elsewhere.locator("#beside").evaluate("(said) => said.scrollIntoView()")
+        screenshot(elsewhere, "beside-phone", full_page=False)
     finally:
         other.close()
     chosen.get_by_label(LABELS["sgd_frozen"], exact=True).check()
     expect(table.get_by_role("columnheader", name=LABELS["sgd_frozen"])).to_be_visible()
-    expect(said).to_contain_text("start from")
+    expect(said).to_contain_text("what they start from")
     links = table.locator(".q-exports a")
     expect(links).to_have_count(3)
     for link in links.all():
@@ -107,4 +108,5 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         else:
             assert pandas.read_csv(io.BytesIO(content))["model"].nunique() == 3
     expect_fits(page)
-    screenshot(page, "beside")
+    said.evaluate("(said) => said.scrollIntoView()")
+    screenshot(page, "beside", full_page=False)

@@ -10,16 +10,19 @@ import pandas
 import pytest
 
 from demo.answers import RecordedAnswers
+from demo.comparison import compare_with_start
 from demo.exports import Exports, NoSuchFile
 from demo.jobs.backend import NAME
 from demo.jobs.store import DONE, Job, create_token
 from demo.links import BESIDE, TAB
 from demo.tabs.changes import Shown
 from demo.words.common import EPOCH, FINETUNE_TAB, describe_job
+from demo.words.outcome import describe_outcome
 from tests.finetune_page import Page, drawn_page
 from trainer.checkpoint import load_record
 from trainer.metrics import measure_overlap
 from trainer.recipe import CLASSES
+from trainer.wording import percent
 
 PATIENCE_S = 120
 
@@ -125,8 +128,8 @@ def test_validation_loss_is_the_one_the_run_measured_anyway(
         assert one.validation_accuracy == epoch.validation_accuracy
     page.values |= {page.owner: token, page.tab.shown: named(job)}
     curves = page.tab.on_look(page.values)[page.tab.view.loss]
-    assert set(curves["Images"]) == {"training images", "validation images"}
-    validation = curves[curves["Images"] == "validation images"]
+    assert set(curves["Images"]) == {"training", "validation"}
+    validation = curves[curves["Images"] == "validation"]
     assert validation["Step"].tolist() == [0, *(one.step for one in epochs)]
 
 
@@ -135,11 +138,14 @@ def test_every_result_says_what_happened(page: Page, pair: tuple[str, list[Job]]
     for job in jobs:
         page.values |= {page.owner: token, page.tab.shown: named(job), page.tab.sent: {}}
         result = page.tab.on_look(page.values)[page.tab.view.result]
-        assert result.index("q-sentence") < result.index(" % before, ")
-        assert any(
-            said in result
-            for said in ("It got", "On the whole", "No class", "It became", "It answers all")
+        answers = compare_with_start(
+            page.jobs.folder(job), NAME, page.shared.models.records["sgd_full"].data
         )
+        assert answers.overlap
+        outcome = describe_outcome(answers.overlap, answers.shifts)
+        assert f'<p class="q-sentence">{outcome}</p>' in result
+        record = load_record(page.jobs.folder(job), NAME)
+        assert f"{percent(record.test.accuracy)} after" in result
 
 
 def test_jobs_and_recipes_stand_beside_each_other(page: Page, pair: tuple[str, list[Job]]) -> None:

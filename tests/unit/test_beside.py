@@ -45,11 +45,12 @@ def test_only_what_differs_is_listed() -> None:
     differing = words.list_differing([(record, PLAIN_BACKBONE), (job, "sgd_full")])
     labels = [label for label, _ in differing]
     assert words.describe_differing(labels) == (
-        "They differ in start from, training images, pictures of its own and classes to emphasise."
+        "They differ in what they start from, training images, own pictures and classes to "
+        "emphasise."
     )
     taught = record.data.train_count
     assert dict(differing)["Training images"] == [f"{taught:,}", f"{taught - 2 * 20:,}"]
-    assert dict(differing)["Pictures of its own"] == ["0", "2"]
+    assert dict(differing)["Own pictures"] == ["0", "2"]
 
 
 def test_more_than_can_be_told_apart_is_said() -> None:

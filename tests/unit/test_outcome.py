@@ -17,7 +17,7 @@ def answers(wrong: Mapping[tuple[str, str], int]) -> Tensor:
     """The right answer to all images, but for so many of a class that are taken for another;
     `elsewhere` is each of the other classes in turn."""
     said = LABELS.clone()
-    used = dict.fromkeys(CLASSES, 0)
+    used: dict[str, int] = dict.fromkeys(CLASSES, 0)
     for (true, taken), count in wrong.items():
         label = CLASSES.index(true)
         first = label * OF_EACH + used[true]
