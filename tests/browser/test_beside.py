@@ -46,7 +46,7 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
     page = open_tab(laptop, app)
     for part in ("setting-trained", "setting-optimizer", "setting-learning_rate"):
         above = page.locator(f"#{part}").bounding_box()
-        below = page.locator("#preset").bounding_box()
+        below = page.locator("#setting-epochs").bounding_box()
         assert above
         assert below
         assert above["y"] + above["height"] <= below["y"]
