@@ -21,6 +21,7 @@ COPY app.py ./
 COPY trainer trainer
 COPY demo demo
 COPY checkpoints checkpoints
+COPY docs/lessons.json docs/lessons.json
 RUN /venv/bin/python -m compileall -q app.py trainer demo
 USER 1000
 ENV PATH=/venv/bin:$PATH \

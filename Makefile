@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
 
-.PHONY: demo test try train report bench choices screenshots space resolve scaling
+.PHONY: demo test try train report bench choices lessons screenshots space resolve scaling
 
 demo: .venv/ready
 	$(BIN)/python app.py
@@ -31,11 +31,18 @@ bench: .venv/ready
 choices: .venv/ready
 	$(BIN)/python -m bench.choices --backbone $(BACKBONE)
 
+lessons: .venv/ready
+	$(BIN)/python -m bench.lessons
+
 scaling: .venv/ready
 	$(BIN)/python -m bench.scaling
 
 screenshots: .venv/ready
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe"
+<<<<<<< HEAD
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or lesson"
+=======
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or jobs_are_compared"
+>>>>>>> jobs
 	cp docs/images/compare.png demo/card.png
 
 # The Space, rehearsed: in an environment that holds nothing but what a Space installs.

@@ -21,12 +21,12 @@ def measured_on(*packages: str) -> dict[str, Any]:
     }
 
 
-def describe_run(results: dict[str, Any]) -> str:
+def describe_run(results: dict[str, Any], command: str = "make bench") -> str:
     """The same in a sentence."""
     hardware, versions = results["hardware"], results["versions"]
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"Written by `make bench` on {results['date']}: {hardware['cpu']}, "
+        f"Written by `{command}` on {results['date']}: {hardware['cpu']}, "
         f"{hardware['cores']} cores; {listed}."
     )
 

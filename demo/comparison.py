@@ -9,7 +9,14 @@ from torch import Tensor
 
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import SAMPLE_NAME, evaluated_rows, load_sample_rows
-from trainer.metrics import Overlap, confusion_matrix, confusion_shares, measure_overlap
+from trainer.metrics import (
+    Overlap,
+    Shift,
+    confusion_matrix,
+    confusion_shares,
+    measure_overlap,
+    measure_shifts,
+)
 from trainer.record import DataFacts
 
 NOT_SHOWN = -1
@@ -36,6 +43,13 @@ class Comparison:
         if self.before is None:
             return None
         return measure_overlap(self.labels, self.before, self.after)
+
+    @property
+    def shifts(self) -> list[Shift]:
+        """What became of every class; nothing where there is no before."""
+        if self.before is None:
+            return []
+        return measure_shifts(self.labels, self.before, self.after)
 
     @property
     def shares(self) -> tuple[np.ndarray, np.ndarray] | None:

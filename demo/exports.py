@@ -11,16 +11,20 @@ import numpy as np
 from demo import plots
 from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
+from demo.beside import Beside, Finder
 from demo.change_exports import ChangeExports
 from demo.comparison import compare_with_start
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
+from demo.jobs.progress import Measured
 from demo.jobs.rates import RateMap
 from demo.jobs.store import Job
 from demo.models import Models
 from demo.tables import list_changes, list_confidence, list_figures, write_csv
 from demo.words import about, finetune
 from demo.words import accuracy as words
+from demo.words import beside as beside_words
+from demo.words.common import EPOCH
 from trainer.errors import QuartetError
 from trainer.recipe import CLASSES
 from trainer.wording import CURVES
@@ -58,7 +62,7 @@ class Exports:
     ) -> None:
         self._models, self._answers, self._jobs = models, answers, jobs
         self._changes = ChangeExports(analyses, models.records, rates)
-        self._records = models.records
+        self._records, self._finder = models.records, Finder(models, jobs)
         self._makers: dict[str, Callable[[Query], bytes]] = {
             "figures.csv": lambda _: self._figures(),
             "confidence.csv": lambda _: self._confidence(),
@@ -74,6 +78,9 @@ class Exports:
             "job-classes.csv": lambda query: self._job_classes(self._job(query)),
             "job-curves.csv": lambda query: self._job_curves(self._job(query)),
             "job-difference.svg": lambda query: self._draw_job(self._job(query)),
+            "beside.csv": lambda query: self._beside(self._runs(query)),
+            "beside-curves.csv": lambda query: self._beside_curves(self._runs(query)),
+            "beside-curves.svg": lambda query: self._draw_beside(self._runs(query)),
             **{
                 f"{name}.svg": lambda _, name=name: self._draw(name)  # type: ignore[misc]
                 for name in (*CURVES, "confusion", "reliability", "seeds")
@@ -85,7 +92,8 @@ class Exports:
 
         Args:
             name: as `words.EXPORTS` names it.
-            query: `first` and `second`, a pair of models; or `job`, its id and key.
+            query: `first` and `second`, a pair of models; or `job`, its id and key; or `runs`,
+                those of jobs and names of models, with commas between them.
 
         Raises:
             NoSuchFile: there is none of that name, of these models, or of a job that the key opens.
@@ -238,11 +246,45 @@ class Exports:
 
     def _job_curves(self, job: Job) -> bytes:
         progress = self._jobs.watch(job)
+        measured = progress.measured
         rows = [
             *(["train loss", "step", at, value] for at, value in progress.train_loss),
-            *(["validation accuracy", "epoch", at, value] for at, value in progress.accuracy),
+            *(["validation loss", "step", one.step, one.validation_loss] for one in measured),
+            *(
+                ["validation accuracy", "epoch", one.epoch, one.validation_accuracy]
+                for one in measured
+            ),
         ]
         return write_csv(["figure", "of", "at", "value"], rows)
+
+    def _runs(self, query: Query) -> Beside:
+        beside = self._finder.compare(query.get("runs", "").split(","))
+        if beside is None:
+            raise NoSuchFile("runs")
+        return beside
+
+    def _beside(self, beside: Beside) -> bytes:
+        """A row a run and figure: a setting's value, or percent right and points gained."""
+        labels = [run.label for run in beside.runs]
+        rows: list[list[Any]] = [
+            [label, "setting", name, value, None]
+            for name, values in beside.settings
+            for label, value in zip(labels, values, strict=True)
+        ]
+        for name, changes in ((beside_words.ALL_CLASSES, beside.right), *beside.by_class.items()):
+            for label, change in zip(labels, changes, strict=True):
+                gain = None if change.gain is None else 100 * change.gain
+                rows.append([label, "right, %", name, 100 * change.share, gain])
+        return write_csv(["model", "kind", "of", "value", "points above the start"], rows)
+
+    def _beside_curves(self, beside: Beside) -> bytes:
+        rows = [[run.label, *one] for run in beside.runs for one in run.measured]
+        return write_csv(["model", *Measured._fields], rows)
+
+    def _draw_beside(self, beside: Beside) -> bytes:
+        panels = {title: beside.line(figure) for figure, title in beside_words.CURVES.items()}
+        colours = {run.label: run.colour for run in beside.runs}
+        return plots.stand_alone(plots.plot_lines(panels, colours, EPOCH))
 
 
 def _headers(columns: Iterable[tuple[str, str]]) -> list[str]:

@@ -37,6 +37,7 @@ from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.changed import ChangedTab, Given
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
+from demo.tabs.lessons import LessonsTab
 from demo.tabs.shared import QUIET, Shared, create_html
 from demo.templates import render
 from demo.words import common as words
@@ -105,6 +106,8 @@ def build_app(checkpoints: Path | None = None) -> App:
             shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
             with _create_tab(words.COMPARE_TAB) as tab:
                 compare = CompareTab(shared, tab)
+            with _create_tab(words.LESSONS_TAB) as tab:
+                LessonsTab(shared, tab)
             with _create_tab(words.ACCURACY_TAB) as tab:
                 accuracy = AccuracyTab(shared, tab)
             with _create_tab(words.CHANGED_TAB) as tab:

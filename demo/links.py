@@ -7,11 +7,18 @@ not understood counts as not said, so that an old link opens something.
 from collections.abc import Mapping
 from typing import Any
 
-from demo.words.common import ABOUT_TAB, ACCURACY_TAB, CHANGED_TAB, COMPARE_TAB, FINETUNE_TAB
+from demo.words.common import (
+    ABOUT_TAB,
+    ACCURACY_TAB,
+    CHANGED_TAB,
+    COMPARE_TAB,
+    FINETUNE_TAB,
+    LESSONS_TAB,
+)
 
 Link = dict[str, str]
 
-TAB, JOB, PICTURE, LESSON = "tab", "job", "picture", "lesson"
+TAB, JOB, BESIDE, PICTURE, LESSON = "tab", "job", "beside", "picture", "lesson"
 
 
 def name_slug(tab: str) -> str:
@@ -20,7 +27,8 @@ def name_slug(tab: str) -> str:
 
 
 TABS = {
-    name_slug(tab): tab for tab in (COMPARE_TAB, ACCURACY_TAB, CHANGED_TAB, FINETUNE_TAB, ABOUT_TAB)
+    name_slug(tab): tab
+    for tab in (COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB, CHANGED_TAB, FINETUNE_TAB, ABOUT_TAB)
 }
 """A tab in the address to its id."""
 
@@ -38,8 +46,8 @@ def read_link(given: Any) -> Link:
 
 def find_tab(link: Link) -> str | None:
     """The id of the tab that a link opens, or None where it names none."""
-    if LESSON in link:
-        return None  # a lesson has a place of its own
     if link.get(TAB) in TABS:
         return TABS[link[TAB]]
+    if LESSON in link:
+        return LESSONS_TAB
     return COMPARE_TAB if PICTURE in link else None

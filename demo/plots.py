@@ -1,4 +1,4 @@
-"""Arrays to figures: Matplotlib through `Figure` for matrices, data frames for native plots."""
+"""Arrays to figures: Matplotlib through `Figure` for files, data frames for native plots."""
 
 import functools
 import io
@@ -51,12 +51,17 @@ def frame_curves(records: Mapping[str, Record], figure: str) -> "pandas.DataFram
     )
 
 
-def frame_points(points: Sequence[tuple[float, float]], x: str) -> "pandas.DataFrame | None":
-    """Points of one curve as `x` and `VALUE`; None before there are two: a line needs them, and a
-    plot that begins empty keeps the margins and the kind of an empty one."""
+Line = Sequence[tuple[float, float]]
+"""Points x, y."""
+
+
+def frame_lines(lines: Mapping[str, Line], x: str, of: str) -> "pandas.DataFrame | None":
+    """Curves as columns `x`, `VALUE` and `of`, which names the curve. A line needs two points; None
+    where none has: a plot that begins empty keeps the margins and the kind of an empty one."""
     import pandas
 
-    return None if len(points) < 2 else pandas.DataFrame(points, columns=[x, VALUE])
+    rows = [(*point, name) for name, line in lines.items() if len(line) > 1 for point in line]
+    return pandas.DataFrame(rows, columns=[x, VALUE, of]) if rows else None
 
 
 def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,6 +130,35 @@ def _to_markup(figure: "Figure") -> Markup:
     figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
     return Markup(svg[svg.index("<svg") :].replace(_INK, "currentColor"))
+
+
+def plot_lines(
+    panels: Mapping[str, Mapping[str, Line]], colours: Mapping[str, str], x: str
+) -> Markup:
+    """Panels side by side, each with the same curves of another figure, as inline SVG.
+
+    Args:
+        panels: title of each to a curve's label to its points.
+        colours: a curve's label to its colour.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with DRAWING, matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
+        every = figure.subplots(1, len(panels), squeeze=False).flatten()
+        for axes, (title, lines) in zip(every, panels.items(), strict=True):
+            for label, points in lines.items():
+                across, up = zip(*points, strict=True) if points else ((), ())
+                axes.plot(across, up, marker="o", markersize=3, color=colours[label], label=label)
+            axes.set_xlabel(x)
+            axes.set_ylabel(title)
+            axes.grid(alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles = every[0].get_lines()
+        figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+        return _to_markup(figure)
 
 
 def stand_alone(svg: Markup) -> bytes:

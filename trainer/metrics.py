@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.calibration import BINS, measure_reliability
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, ClassName
 from trainer.record import Figures
 from trainer.significance import SIGNIFICANCE
 
@@ -69,10 +69,13 @@ class Overlap:
     both_wrong: int
 
     @property
+    def images(self) -> int:
+        return self.both_right + self.only_first + self.only_second + self.both_wrong
+
+    @property
     def gap(self) -> float:
         """Accuracy of the first model minus the second's, -1..1."""
-        images = self.both_right + self.only_first + self.only_second + self.both_wrong
-        return (self.only_first - self.only_second) / images
+        return (self.only_first - self.only_second) / self.images
 
     @property
     def p_value(self) -> float:
@@ -108,6 +111,53 @@ def measure_overlap(labels: Tensor, first: Tensor, second: Tensor) -> Overlap:
         only_second=int((~one & two).sum()),
         both_wrong=int((~one & ~two).sum()),
     )
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What became of one class from one model to another, on the same images."""
+
+    name: ClassName
+    right: Overlap
+    """On its own images: recognised by both, by only one of them, by neither."""
+    taken: Overlap
+    """On all other images: taken for it by both, by only one of them, by neither."""
+
+    @property
+    def points(self) -> float:
+        """Share of its images that the second model recognises, minus the first's, -1..1."""
+        return -self.right.gap
+
+    @property
+    def certain(self) -> int:
+        """1 where the second model recognises more of it, -1 where fewer, 0 where that may be
+        chance. As there are ten classes to find a difference in, one must be ten times as unlikely:
+        Bonferroni's correction."""
+        return -_correct(self.right)
+
+    @property
+    def taken_more(self) -> int:
+        """The same of other images that are taken for it."""
+        return -_correct(self.taken)
+
+
+def _correct(overlap: Overlap) -> int:
+    return overlap.verdict if overlap.p_value * len(CLASSES) < SIGNIFICANCE else 0
+
+
+def measure_shifts(labels: Tensor, first: Tensor, second: Tensor) -> list[Shift]:
+    """Every class of which there are images. All `(N,)` int64 classes."""
+    shifts = []
+    for label, name in enumerate(CLASSES):
+        is_own = labels == label
+        if not is_own.any():
+            continue
+        right, taken = (
+            measure_overlap(torch.full_like(labels[rows], label), first[rows], second[rows])
+            for rows in (is_own, ~is_own)
+        )
+        shifts.append(Shift(name, right, taken))
+    return shifts
 
 
 def find_only_right(labels: Tensor, predicted: Mapping[str, Tensor], name: str) -> Tensor:

@@ -6,6 +6,7 @@ Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, ta
 strides, biases and names of torchvision's `resnet18`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,6 +63,13 @@ def list_layers() -> dict[str, tuple[str, ...]]:
         layer.name: (f"{layer.name}.weight", f"{layer.norm}.weight", f"{layer.norm}.bias")
         for layer in _convolutions()
     }
+
+
+def count_learned(head: bool = False) -> int:
+    """Numbers that training can change: all, or those of the last layer alone."""
+    tensors = [name for names in list_layers().values() for name in names]
+    learned = [name for name in weight_shapes() if is_head(name) or (not head and name in tensors)]
+    return sum(math.prod(weight_shapes()[name]) for name in learned)
 
 
 def list_statistics(part: str) -> list[str]:

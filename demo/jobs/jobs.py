@@ -109,7 +109,7 @@ class Jobs:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
                 not theirs to take. Then nothing is queued and nothing left.
         """
-        self.check(settings, len(pictures))
+        self.check(settings, token, len(pictures))
         taught = self._find_pictures(token, pictures)
         job_id = create_id()
         fresh, folder = self._new / job_id, self._folders / job_id
@@ -137,15 +137,16 @@ class Jobs:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def check(self, settings: JobSettings, pictures: int) -> None:
-        """Looks whether there is enough to train on.
+    def check(self, settings: JobSettings, token: str, pictures: int) -> None:
+        """Looks whether there is enough to train on, and something to start from.
 
         Args:
             pictures: of one's own.
 
         Raises:
-            Refused: there is not.
+            Refused: there is not, or the start is not theirs to take.
         """
+        self._find_start(settings, token)
         if settings.images + pictures * settings.own_repeats < LEAST_IMAGES:
             raise Refused("too_few_images", setting="images", least=LEAST_IMAGES)
 

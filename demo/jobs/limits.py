@@ -4,6 +4,8 @@ enforces it and whoever words the promise."""
 from dataclasses import dataclass
 
 DAY_S = 24 * 3600.0
+EVALUATED = 1000
+"""Images of the validation and the test split a job is measured on, where there are as many."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from demo.jobs.failures import word_failure
 from trainer.events import (
@@ -30,6 +30,20 @@ READERS = 64
 BLOCK = 1 << 20
 
 
+class Measured(NamedTuple):
+    """What a job's weights did when an epoch had ended."""
+
+    epoch: int
+    """0 is the start, before the first step."""
+    step: int
+    """Taken by then."""
+    train_loss: float | None
+    """Mean over the epoch; none of the start."""
+    validation_loss: float
+    validation_accuracy: float
+    """0..1."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """A job as far as it is."""
@@ -40,8 +54,8 @@ class Progress:
     """The last."""
     train_loss: tuple[tuple[int, float], ...] = ()
     """`POINTS` steps at most, with the mean loss of their epoch so far."""
-    accuracy: tuple[tuple[int, float], ...] = ()
-    """`POINTS` epochs at most, with the validation accuracy 0..1 after each; 0 is the start."""
+    measured: tuple[Measured, ...] = ()
+    """`POINTS` epochs at most, the start among them."""
     confusions: tuple[Matrix, ...] = ()
     """`MATRICES` epochs at most, the last among them."""
     epochs: int = 0
@@ -93,7 +107,7 @@ class Reader:
         self._last: deque[Event] = deque(maxlen=SAID)
         self._summary: StepSummary | None = None
         self._loss: Thinned[tuple[int, float]] = Thinned(POINTS)
-        self._accuracy: Thinned[tuple[int, float]] = Thinned(POINTS)
+        self._measured: Thinned[Measured] = Thinned(POINTS)
         self._confusions: Thinned[Matrix] = Thinned(MATRICES)
         self._epochs = 0
         self._evaluation_s = 0.0
@@ -109,7 +123,7 @@ class Reader:
                     tuple(self._last),
                     self._summary,
                     self._loss.items(),
-                    self._accuracy.items(),
+                    self._measured.items(),
                     self._confusions.items(),
                     self._epochs,
                     self._evaluation_s,
@@ -142,10 +156,15 @@ class Reader:
             self._summary = event
             self._loss.add((event.step, event.train_loss))
         elif isinstance(event, StartEvaluated):
-            self._accuracy.add((0, event.validation_accuracy))
+            self._measured.add(
+                Measured(0, 0, None, event.validation_loss, event.validation_accuracy)
+            )
         elif isinstance(event, EpochFinished):
             self._epochs = event.epoch
-            self._accuracy.add((event.epoch, event.validation_accuracy))
+            # An epoch's last summary comes before its figures (`Trainer._train`).
+            step = self._summary.step if self._summary is not None else 0
+            figures = event.train_loss, event.validation_loss, event.validation_accuracy
+            self._measured.add(Measured(event.epoch, step, *figures))
             if event.validation_confusion is not None:
                 self._confusions.add(event.validation_confusion)
             if self._summary is not None:

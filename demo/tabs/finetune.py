@@ -7,43 +7,23 @@ from gradio.blocks import Block
 
 from demo.faults import explain
 from demo.jobs.backend import OWN, read_gpu_s
-from demo.jobs.estimate import Estimate
 from demo.jobs.store import Job, create_token
-from demo.jobs.zero import declare_seconds
-from demo.links import find_tab, read_link
+from demo.links import JOB, find_tab, read_link
 from demo.server.addresses import name_sender_of
+from demo.tabs.beside import BesidePart
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
-from demo.tabs.form import Form
-from demo.tabs.job_view import JobView
+from demo.tabs.job_form import JobForm, draw_error
+from demo.tabs.job_view import JobView, link_job
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
-from demo.tabs.shared import (
-    QUIET,
-    Shared,
-    create_html,
-    keep_link,
-    read_choice,
-    refuse,
-)
-from demo.tabs.starts import Starts, write_fill, write_go_on
-from demo.tabs.taught_pictures import TaughtPicturesPanel
-from demo.templates import render
+from demo.tabs.shared import AT_ONCE, QUIET, Shared, keep_link, read_choice, refuse
 from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB
-from trainer.data import count_sample_training
 from trainer.errors import QuartetError
-from trainer.recipe import JobSettings
 
-AT_ONCE = 16
-"""Visitors who are answered at the same time."""
-NOT_ON_FORM = ("start", "image_px", "own_repeats", "evaluated")
-"""Settings that follow from the start or are the same for all; the start has its own place."""
-CLEAR = "() => null"
 NEW_TOKEN = """(token) => token || Array.from(
   crypto.getRandomValues(new Uint8Array(32)), (byte) => byte.toString(16).padStart(2, "0")
 ).join("")"""
 """JavaScript: a visitor's token. Made in the browser, so that no two answers bring each its own."""
-OPEN_PANEL = """(preset) => preset === "teach"
-  ? {__type__: "update", open: true} : {__type__: "update"}"""
 
 
 class FinetuneTab:
@@ -57,73 +37,44 @@ class FinetuneTab:
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._shared, self._jobs, self._tab = shared, shared.jobs, tab
         self._owner = shared.owner
-        self.starts = Starts(shared.models, shared.jobs)
-        self._at_hand = count_sample_training()
-        if self._jobs.backend.full_data:
-            self._at_hand = next(iter(shared.models.records.values())).data.train_count
-        self.view = JobView(shared)
+        self.form, self.view, self.beside = JobForm(shared), JobView(shared), BesidePart(shared)
         self._draw()
         self._wire()
 
     def _draw(self) -> None:
         whole, place = self._jobs.backend.full_data, self._jobs.backend.place
-        gr.Markdown(words.describe_finetuning(whole, self._at_hand, place))
+        gr.Markdown(words.describe_finetuning(whole, self.form.at_hand, place))
         self.shown = gr.Textbox("", visible="hidden", elem_id="shown-job")
         self.order = gr.Textbox(BEST_FIRST, visible="hidden", elem_id="jobs-order")
         self.sent = gr.JSON({}, visible="hidden", elem_id="sent")
-        self.fills = gr.JSON(self.starts.list_fills([], ""), visible="hidden", elem_id="form-fills")
+        self.link = gr.JSON({}, visible="hidden", elem_id="finetune-link")
+        self.form.draw_first()
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
-                self._draw_form()
+                self.form.draw_rest()
             with gr.Column(scale=3, min_width=320):
+                self.form.draw_start()
                 self.view.draw_watched()
         self.view.draw_result()
-
-    def _draw_form(self) -> None:
-        self.first = self.starts.own_settings(next(iter(self._shared.models.records)), "")
-        choices = {"start": self.starts.list_choices([])}
-        self.form = Form(self.first, choices, words.INFOS)
-        self.form.add("start")
-        self.preset = gr.Radio(
-            [(label, name) for name, label in words.PRESETS.items()],
-            label=words.PRESET,
-            info=words.PRESET_INFO,
-            elem_id="preset",
-        )
-        self.form.add("trained")
-        with gr.Row():
-            self.form.add("epochs", "steps", "images")
-        with gr.Accordion(words.MORE_SETTINGS, open=False):
-            self.form.add_others(but=NOT_ON_FORM)
-        self.panel = TaughtPicturesPanel(self._shared)
-        self.gpu = gr.Checkbox(
-            False,
-            label=words.USE_GPU,
-            info=words.USE_GPU_INFO,
-            visible=self._jobs.backend.offers_gpu,
-            elem_id="use-gpu",
-        )
-        self.estimate = create_html(elem_id="estimate")
-        self.fitting = gr.Number(0, visible="hidden", elem_id="fitting")
-        self.fit = gr.Button(visible=False, elem_id="fit")
-        self.start = gr.Button(words.START_JOB, variant="primary", elem_id="start-job")
+        self.beside.draw()
 
     def _wire(self) -> None:
         raw: dict[str, Any] = {"preprocess": False, "concurrency_limit": AT_ONCE, **QUIET}
-        view, panel = self.view, self.panel
-        form: set[Block] = {*self.form.controls.values(), self.gpu}
-        looked: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
-        drawn = [*looked, self.fills, self.form.controls["start"], *view.list_components()]
-        self._wire_form(form, raw)
-        panel.wire()
-        keep_link(FINETUNE_TAB, view.link)
+        view, form, panel, beside = self.view, self.form, self.form.panel, self.beside
+        held: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
+        looked = held | {beside.chosen}
+        drawn = [*held, self.link, form.fills, form.controls["start"], *view.list_components()]
+        drawn += beside.list_components()
+        form.wire(self._tab, self.shown, view.go_on)
+        keep_link(FINETUNE_TAB, self.link)
         self._tab.select(self._jobs.prepare, None, None, **QUIET)
         self._tab.select(self.on_look, looked, drawn, **raw)
         self._tab.select(self.on_pictures, {self._owner}, [panel.drawn, panel.ids], **raw)
         self._shared.blocks.load(None, [self._owner], [self._owner], js=NEW_TOKEN, **QUIET)
         loaded = [*drawn, panel.drawn, panel.ids, self._shared.tabs]
         self._shared.blocks.load(self.on_load, looked, loaded, **raw)
-        self.start.click(self.on_start, looked | form | {panel.ids}, [*drawn, self.estimate], **raw)
+        started = [*drawn, form.estimate, form.refused]
+        form.start.click(self.on_start, looked | form.fields, started, **raw)
         view.timer.tick(self.on_look, looked, drawn, **raw)
         for button, handler in (
             (view.again, self.on_again),
@@ -134,62 +85,18 @@ class FinetuneTab:
         ):
             button.click(handler, looked, drawn, **raw)
         view.table.click(self.on_choose, looked, drawn, **raw)
-
-    def _wire_form(self, form: set[Block], raw: dict[str, Any]) -> None:
-        """Filling the form happens in the browser alone, at once: an answer from here could come
-        after something was typed, or after Start."""
-        controls = dict(self.form.controls)
-        start = controls.pop("start")
-        names, fields = list(controls), list(controls.values())
-        for chosen in (start, self.preset):
-            chosen.input(
-                None,
-                [start, self.preset, self.fills, *fields],
-                fields,
-                js=write_fill(names),
-                **QUIET,
-            )
-        self.preset.input(None, [self.preset], [self.panel.accordion], js=OPEN_PANEL, **QUIET)
-        for field in fields:
-            field.input(None, None, [self.preset], js=CLEAR, **QUIET)
-        self.view.go_on.click(
-            None,
-            [self.shown, self.fills, start, self.preset, *fields],
-            [start, self.preset, *fields],
-            js=write_go_on(names),
-            **QUIET,
-        )
-        self.fit.click(
-            None,
-            [self.fitting],
-            [controls["images"], self.preset],
-            js="(fitting) => [fitting, null]",
-            **QUIET,
-        )
-        gr.on(
-            [
-                self._tab.select,
-                self.panel.ids.change,
-                self.gpu.change,
-                self.fills.change,  # a job has ended: its time is known
-                *(control.change for control in (start, *fields)),
-            ],
-            self.on_form,
-            form | {self._owner, self.panel.ids},
-            [self.estimate, self.fit, self.fitting],
-            trigger_mode="always_last",
-            **raw,
-        )
+        beside.chosen.input(self.on_look, looked, drawn, trigger_mode="always_last", **raw)
 
     def on_load(self, values: Values, request: gr.Request) -> Shown:
-        """A page is opened, perhaps by a job's link."""
-        token = read_token(values, self._owner)
-        link = str(request.query_params.get("job", ""))
-        answer = self._look(values, shown=link)
-        named = find_tab(read_link(dict(request.query_params))) == FINETUNE_TAB
-        if named or self._find(token, link)[0] is not None:
+        """A page is opened, perhaps by a link to a job, or to some beside each other."""
+        token, link = read_token(values, self._owner), read_link(dict(request.query_params))
+        chosen = self.beside.read_link(link)
+        answer = self._look({**values, self.beside.chosen: chosen}, shown=link.get(JOB, ""))
+        if chosen:
+            answer[self.beside.chosen] = self.beside.choose(self._jobs.of_owner(token), chosen)
+        if find_tab(link) == FINETUNE_TAB or self._find(token, link.get(JOB, ""))[0] is not None:
             answer[self._shared.tabs] = gr.Tabs(selected=FINETUNE_TAB)
-        return answer | self.panel.show(token)
+        return answer | self.form.panel.show(token)
 
     def on_look(self, values: Values) -> Shown:
         """What is new of the job on screen."""
@@ -197,19 +104,22 @@ class FinetuneTab:
 
     def on_pictures(self, values: Values) -> Shown:
         """The visitor's pictures, some of which may come from another tab."""
-        return self.panel.show(read_token(values, self._owner))
+        return self.form.panel.show(read_token(values, self._owner))
 
     def on_start(self, values: Values, request: gr.Request | None = None) -> Shown:
-        """Starts a job with what the form and the panel show, and shows it; or says what is
-        wrong."""
-        token = read_token(values, self._owner) or create_token()
+        """Starts a job with what the form and the panel show, and shows it; or says why it cannot
+        start. What is wrong with the form is the form's to say."""
+        token, form = read_token(values, self._owner) or create_token(), self.form
         try:
-            settings = self._read_settings(values, token)
-            gpu_s = self._declare_gpu(values, settings)
-            ids, sender = self._read_ids(values), name_sender_of(request)
+            settings = form.read_settings(values, token)
+        except QuartetError:
+            return form.refuse()
+        gpu_s = form.declare_gpu(values, settings)
+        ids, sender = form.read_ids(values), name_sender_of(request)
+        try:
             job = self._jobs.start(settings, token, ids, sender, gpu_s)
         except QuartetError as error:
-            return {self.estimate: draw_error(error)}
+            return {form.estimate: draw_error(error)}
         held = {**values, self._owner: token}
         return {self._owner: token, **self._look(held, shown=job.id, asked="")}
 
@@ -258,42 +168,6 @@ class FinetuneTab:
             return self._look(values, order=choice)
         return self._look(values, shown=choice, asked="")
 
-    def on_form(self, values: Values) -> Shown:
-        """How long the job would take, or what is wrong with it."""
-        hidden = gr.Button(visible=False)
-        try:
-            settings = self._read_settings(values, read_token(values, self._owner))
-        except QuartetError as error:
-            return {self.estimate: draw_error(error), self.fit: hidden}
-        estimate = self._estimate(values, settings)
-        said = words.describe_estimate(estimate.seen, estimate.seconds)
-        gpu_s = self._declare_gpu(values, settings)
-        if gpu_s is not None:
-            said = f"{said} {words.describe_gpu(gpu_s)}"
-        if estimate.fits or gpu_s is not None:
-            return {self.estimate: draw_estimate(said), self.fit: hidden}
-        fitting = estimate.fitting_images
-        said += f" {words.describe_too_long(self._jobs.limits.wall_s, fitting)}"
-        button = hidden
-        if fitting is not None:
-            button = gr.Button(words.fit_label(fitting), visible=True)
-        return {
-            self.estimate: draw_estimate(said, wrong=True),
-            self.fit: button,
-            self.fitting: fitting or 0,
-        }
-
-    def _estimate(self, values: Values, settings: JobSettings) -> Estimate:
-        """How long the job on the form would take, where it is to run."""
-        pictures = len(self._read_ids(values))
-        return self._jobs.estimate(settings, self._at_hand, pictures, values[self.gpu] is True)
-
-    def _declare_gpu(self, values: Values, settings: JobSettings) -> float | None:
-        """For how long a GPU is asked for, where it is."""
-        if values[self.gpu] is not True or not self._jobs.backend.offers_gpu:
-            return None
-        return declare_seconds(self._estimate(values, settings).seconds)
-
     def _look(self, values: Values, **changed: str) -> Shown:
         """What the page does not show yet.
 
@@ -308,11 +182,15 @@ class FinetuneTab:
         if job is None or not held["shown"].startswith(job.id):
             # What is named on the page is what is drawn: Stop and Delete must hit no other.
             held["shown"] = job.id if job else ""
-        starts = self.starts.list_choices(mine)
+        starts = self.form.starts.list_choices(mine)
+        chosen = self.beside.read(values[self.beside.chosen])
+        link = {**link_job(job), **self.beside.to_link(chosen)}
         parts = [
             *self.view.list_parts(job, mine, held["order"], held["asked"]),
+            *self.beside.list_parts(mine, chosen),
+            Part(self.link, link, lambda: link),
             Part(self.form.controls["start"], starts, lambda: gr.Dropdown(choices=starts)),
-            Part(self.fills, starts, lambda: self.starts.list_fills(mine, token)),
+            Part(self.form.fills, starts, lambda: self.form.starts.list_fills(mine, token)),
         ]
         answer, marks = collect_changes(parts, values[self.sent])
         for name, field in fields.items():
@@ -329,22 +207,6 @@ class FinetuneTab:
                 return job, secret
         return None, ""
 
-    def _read_settings(self, values: Values, token: str) -> JobSettings:
-        """What the form shows.
-
-        Raises:
-            QuartetError: something of it is wrong.
-        """
-        given = self.form.read(values)
-        settings = self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
-        self._jobs.check(settings, len(self._read_ids(values)))
-        return settings
-
-    def _read_ids(self, values: Values) -> list[str]:
-        """Of the pictures that the page shows."""
-        ids = values[self.panel.ids]
-        return [str(one) for one in ids] if isinstance(ids, list) else []
-
     def _teach_again(self, job: Job, token: str) -> list[str]:
         """Ids of a job's own pictures, which become the visitor's again."""
         taught = []
@@ -355,19 +217,3 @@ class FinetuneTab:
         return [
             one.id for one in self._jobs.pictures.of_owner(token) if one.path.read_bytes() in taught
         ]
-
-
-def draw_estimate(said: str, wrong: bool = False, setting: str = "") -> str:
-    """The sentence above Start.
-
-    Args:
-        setting: the one that is wrong; its field is marked.
-    """
-    return render("estimate.html", said=said, wrong=wrong, setting=setting)
-
-
-def draw_error(error: QuartetError) -> str:
-    """Why nothing can start with what the form holds."""
-    setting = error.facts.get("setting", "")
-    known = setting if setting in JobSettings.model_fields else ""
-    return draw_estimate(explain(error), wrong=True, setting=known)

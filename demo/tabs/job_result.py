@@ -11,6 +11,7 @@ from demo.tables import list_changes
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import finetune as words
+from demo.words.outcome import describe_outcome
 from trainer.recipe import CLASSES
 from trainer.wording import article
 
@@ -41,14 +42,17 @@ def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
     right = float((after == labels).double().mean())
     if before is None or shares is None or comparison.overlap is None:
         summary = words.describe_after(right, len(after))
-        return Drawn(render("comparison.html", summary=summary, chance=""))
+        return Drawn(render("comparison.html", outcome=summary, details=()))
     was = float((before == labels).double().mean())
     changed = [list_changed(comparison, to_right, find_image) for to_right in (True, False)]
     return Drawn(
         render(
             "comparison.html",
-            summary=words.describe_change(was, right, len(after)),
-            chance=words.describe_change_overlap(comparison.overlap),
+            outcome=describe_outcome(comparison.overlap, comparison.shifts),
+            details=(
+                words.describe_change(was, right, len(after)),
+                words.describe_change_overlap(comparison.overlap),
+            ),
         ),
         list_changes(*shares),
         render(

@@ -3,14 +3,11 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.blocks import Block
 from gradio.processing_utils import save_file_to_cache
 
-from demo import plots
 from demo.comparison import compare_with_start
 from demo.faults import explain
 from demo.jobs.backend import NAME
@@ -18,17 +15,23 @@ from demo.jobs.progress import Progress
 from demo.jobs.store import DONE, Job
 from demo.links import JOB, Link
 from demo.tabs.changes import Part
+from demo.tabs.job_curves import (
+    create_accuracy_plot,
+    create_loss_plot,
+    draw_confusions,
+    draw_key,
+    frame_accuracy,
+    frame_losses,
+)
 from demo.tabs.job_result import Drawn, draw_comparison
 from demo.tabs.jobs_table import draw_jobs
 from demo.tabs.shared import ON_CHOICE, Shared, create_html, create_table, fill_table
 from demo.templates import render
 from demo.words import finetune as words
 from demo.words.accuracy import EXPORTS
-from demo.words.common import EPOCH, TRAIN_LOSS
 from trainer.checkpoint import load_record
 from trainer.errors import CheckpointError
 from trainer.files import write_file
-from trainer.metrics import confusion_shares
 from trainer.wording import describe_event
 
 WATCHED_S, IDLE_S = 1.0, 15.0
@@ -43,14 +46,11 @@ class JobView:
         self._jobs = shared.jobs
 
     def draw_watched(self) -> None:
-        """What stands beside the form."""
+        """What stands beside the form, below Start: how far it is, what came of it, and its
+        curves."""
         empty = render("message.html", message=words.NO_JOB, role="status")
-        self.link = gr.JSON({}, visible="hidden", elem_id="job-link-shown")
-        with gr.Row():
-            with gr.Column(scale=4, min_width=240):
-                self.status = create_html(empty, elem_id="job")
-            with gr.Column(scale=1, min_width=160):
-                self.confusions = create_html(elem_id="job-confusions")
+        self.status = create_html(empty, elem_id="job")
+        self.result = create_html(elem_id="job-result")
         with gr.Row():
             self.stop = gr.Button(words.STOP_JOB, interactive=False, elem_id="stop-job")
             self.ask = gr.Button(words.DELETE_JOB, interactive=False, elem_id="delete-job")
@@ -60,13 +60,18 @@ class JobView:
             with gr.Row():
                 self.delete = gr.Button(words.DELETE_NOW, variant="stop", elem_id="delete-now")
                 self.keep = gr.Button(words.KEEP_JOB, elem_id="delete-not")
+        create_html(draw_key(), elem_id="job-key")
         with gr.Row():
-            self.loss = create_plot(TRAIN_LOSS, words.STEP, "job-loss")
-            self.accuracy = create_plot(words.VALIDATION_ACCURACY, EPOCH, "job-accuracy")
+            self.loss = create_loss_plot()
+            self.accuracy = create_accuracy_plot()
+        with gr.Row():
+            with gr.Column(scale=4, min_width=240):
+                self.log = create_html(elem_id="job-log")
+            with gr.Column(scale=1, min_width=160):
+                self.confusions = create_html(elem_id="job-confusions")
 
     def draw_result(self) -> None:
         """What stands below, as wide as the page."""
-        self.result = create_html(elem_id="job-result")
         with gr.Row(visible=False) as self.by_class:
             with gr.Column(scale=2, min_width=280):
                 self.classes = create_table(
@@ -112,9 +117,10 @@ class JobView:
         parts = [
             Part(
                 self.status,
-                (key, ahead, job and job.reason, progress.last, progress.summary),
+                (key, ahead, job and job.reason, progress.summary),
                 lambda: draw_status(job, progress, ahead, model, stopping),
             ),
+            Part(self.log, progress.last, lambda: draw_log(progress)),
             Part(
                 self.confusions,
                 (key and key[0], progress.epochs, len(progress.confusions)),
@@ -132,11 +138,14 @@ class JobView:
                 key and key[0],
                 lambda: words.ask_delete(job.id, self._jobs.backend.leaves) if job else "",
             ),
-            Part(self.loss, progress.train_loss, lambda: frame_loss(progress)),
-            Part(self.accuracy, progress.accuracy, lambda: frame_accuracy(progress)),
+            Part(
+                self.loss,
+                (progress.train_loss, progress.measured),
+                lambda: frame_losses(progress),
+            ),
+            Part(self.accuracy, progress.measured, lambda: frame_accuracy(progress)),
             Part(self.timer, on, lambda: gr.Timer(value=WATCHED_S if on else IDLE_S, active=True)),
             self._table_part(mine, job, order),
-            Part(self.link, (key and key[0], on), lambda: link_job(job)),
         ]
         return parts + self._list_result(job, model, mine)
 
@@ -221,41 +230,15 @@ def draw_job_exports(job: Job) -> str:
     return render("exports.html", exports=EXPORTS["job"], query=f"?job={job.id}.{job.key}")
 
 
-def create_plot(title: str, x: str, name: str) -> gr.LinePlot:
-    """An empty curve."""
-    return gr.LinePlot(
-        x=x,
-        y=plots.VALUE,
-        title=title,
-        y_title=title,
-        height=240,
-        min_width=240,
-        show_label=False,
-        elem_id=name,
-    )
-
-
 def show_download(path: str | None) -> gr.DownloadButton:
     """A button that has something to give, or none."""
     return gr.DownloadButton(value=path, interactive=path is not None)
 
 
-def frame_loss(progress: Progress) -> Any:
-    """The train loss's curve."""
-    points = [(step, round(loss, 3)) for step, loss in progress.train_loss]
-    return plots.frame_points(points, words.STEP)
-
-
-def frame_accuracy(progress: Progress) -> Any:
-    """The validation accuracy's curve, in percent; epoch 0 is the start."""
-    points = [(epoch, round(100 * accuracy, 1)) for epoch, accuracy in progress.accuracy]
-    return plots.frame_points(points, EPOCH)
-
-
 def draw_status(
     job: Job | None, progress: Progress, ahead: int, model: bool, stopping: bool
 ) -> str:
-    """A job's state, how far it is, and what it said last.
+    """A job's state, and how far it is.
 
     Args:
         ahead: jobs before a queued one.
@@ -280,30 +263,14 @@ def draw_status(
         state=words.STOPPING if stopping else words.describe_state(job.state, ahead),
         detail=detail,
         share=1.0 if job.state == DONE else share,
-        log=[describe_event(event) for event in progress.last],
         link=f"{job.id}.{job.key}",
     )
 
 
-def draw_confusions(progress: Progress) -> str:
-    """A small confusion matrix that runs through the epochs, a second each."""
-    import torch
-
-    if not progress.confusions:
-        return ""
-    shares = [confusion_shares(torch.tensor(one)).numpy() for one in progress.confusions]
-    shades = [plots.shade(share) for share in shares]
-    cells = [
-        (
-            predicted,
-            true,
-            str(shades[0][0][true, predicted]),
-            [f"{strength[true, predicted]:.2f}" for _, strength in shades],
-        )
-        for true, predicted in np.ndindex(10, 10)
-    ]
-    caption = words.describe_confusions(progress.epochs, len(shades))
-    return render("job_confusions.html", cells=cells, caption=caption)
+def draw_log(progress: Progress) -> str:
+    """What a job said last."""
+    log = [describe_event(event) for event in progress.last]
+    return render("job_log.html", label=words.LOG, log=log) if log else ""
 
 
 def copy_once(path: Path, cache: str) -> str:

@@ -15,6 +15,8 @@ from demo.models import Models
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Options of an event that only redraws: nothing flashes, and it is no endpoint of the API."""
 
+AT_ONCE = 16
+"""Visitors of a tab who are answered at the same time."""
 ON_CHOICE = """
 let chosen = null;
 element.addEventListener('click', (event) => {

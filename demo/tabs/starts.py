@@ -5,16 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from demo.jobs.jobs import EARLIER, Jobs
+from demo.jobs.limits import EVALUATED
 from demo.jobs.store import Job
 from demo.models import Models
 from demo.tabs.form import to_browser
 from demo.words.common import start_label
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, PRESETS, JobSettings
-
-EVALUATED = 1000
-"""Images of the validation and the test split a job is measured on, where there are as many."""
-TEACHING: dict[str, Any] = {"trained": "last_layer", "epochs": 3, "images": 500}
-"""Settings of the preset for pictures of one's own: few other images, so that they count."""
 
 
 class Starts:
@@ -37,52 +33,30 @@ class Starts:
         return JobSettings.like(recipe, start, evaluated=EVALUATED)
 
     def list_fills(self, mine: Sequence[Job], token: str) -> dict[str, dict[str, Any]]:
-        """For the browser: a start to its own settings (`own`), and to what each preset changes of
-        them. The form is filled there, at once: an answer that took its time would overwrite what
-        was typed meanwhile."""
-        fills = {}
-        for start in self._names(mine):
-            own = self.own_settings(start, token)
-            fills[start] = {"own": to_browser(own), **list_presets(own)}
-        return fills
+        """For the browser: each start to its own settings. The form is filled there, at once: an
+        answer that took its time would overwrite what was typed meanwhile."""
+        return {start: to_browser(self.own_settings(start, token)) for start in self._names(mine)}
 
     def _names(self, mine: Sequence[Job]) -> list[str]:
         earlier = [f"{EARLIER}{job.id}" for job in mine if self._jobs.has_model(job)]
         return [*self._records, PLAIN_BACKBONE, *earlier]
 
 
-def list_presets(own: JobSettings) -> dict[str, dict[str, Any]]:
-    """What each preset changes of a start's own settings."""
-    return {
-        "epoch": {"epochs": 1, "steps": 0},
-        "unfreeze": {"trained": "all"},
-        "rate": {"learning_rate": float(f"{10 * own.learning_rate:.6g}")},
-        "teach": TEACHING,
-    }
-
-
-FILL = """(names, start, preset, fills, shown) => {
-  const fill = fills?.[start];
-  if (!fill) return shown;
-  const filled = {...fill.own, ...(fill[preset] ?? {})};
-  return names.map((name) => filled[name]);
-}"""
+FILL = """(names, start, fills, shown) =>
+  fills?.[start] ? names.map((name) => fills[start][name]) : shown"""
 
 
 def write_fill(names: Sequence[str]) -> str:
-    """JavaScript (start, preset, fills, *shown) that gives the values of these settings."""
-    return (
-        f"(start, preset, fills, ...shown) => "
-        f"({FILL})({json.dumps(list(names))}, start, preset, fills, shown)"
-    )
+    """JavaScript (start, fills, *shown) that gives the values of these settings."""
+    return f"(start, fills, ...shown) => ({FILL})({json.dumps(list(names))}, start, fills, shown)"
 
 
 def write_go_on(names: Sequence[str]) -> str:
-    """JavaScript (shown job, fills, start, preset, *shown) that gives the start of that job, no
-    preset, and the values of these settings."""
-    return f"""(job, fills, start, preset, ...shown) => {{
+    """JavaScript (shown job, fills, start, *shown) that gives the start of that job and the values
+    of these settings."""
+    return f"""(job, fills, start, ...shown) => {{
   const earlier = {json.dumps(EARLIER)} + job.split(".")[0];
-  if (!fills?.[earlier]) return [start, preset, ...shown];
+  if (!fills?.[earlier]) return [start, ...shown];
   document.getElementById("setting-start")?.scrollIntoView({{block: "center"}});
-  return [earlier, null, ...({FILL})({json.dumps(list(names))}, earlier, null, fills, shown)];
+  return [earlier, ...({FILL})({json.dumps(list(names))}, earlier, fills, shown)];
 }}"""

@@ -53,7 +53,7 @@ def describe_differences(records: Mapping[str, Record]) -> list[str]:
     for one, other, who in _PAIRS:
         if one in records and other in records:
             names = find_differing([records[one].recipe, records[other].recipe])
-            labels = [_inline(name) for name in names]
+            labels = [inline_setting(_label(name)) for name in names]
             if len(labels) == 1:
                 sentences.append(f"{who} differ in the {labels[0]} alone.")
             else:
@@ -85,7 +85,7 @@ def list_recipes(
         for name, record in records.items()
     ]
     numbers = [isinstance(cell, int | float) for cell in rows[0]]
-    labels = [MODEL, *map(_inline, names)]
+    labels = [MODEL, *(inline_setting(_label(name)) for name in names)]
     return [(one, "g" if number else "") for one, number in zip(labels, numbers, strict=True)], rows
 
 
@@ -98,9 +98,12 @@ def _show(recipe: Recipe, name: str) -> Any:
     return labels.get(value, value) if isinstance(value, str) else value
 
 
-def _inline(name: str) -> str:
+def _label(name: str) -> str:
+    return describe_setting(Recipe, name).label
+
+
+def inline_setting(label: str) -> str:
     """A setting's label inside a sentence."""
-    label = describe_setting(Recipe, name).label
     proper = label.startswith(("Adam", "BatchNorm"))
     return label if proper else label[0].lower() + label[1:]
 

@@ -107,6 +107,11 @@ EXPORTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("job-difference.svg", "the difference as SVG"),
         ("job-curves.csv", "the curves as CSV"),
     ),
+    "beside": (
+        ("beside-curves.svg", "the curves as SVG"),
+        ("beside-curves.csv", "the curves as CSV"),
+        ("beside.csv", "this table as CSV"),
+    ),
 }
 """Part of the page to its files, each with what it holds."""
 NO_SUCH_CLASS = f"Choose a class among {', '.join(CLASSES)}."
@@ -241,8 +246,16 @@ def describe_shown(images: int, at_hand: int, page: int, pages: int) -> str:
 
 
 def describe_overlap(first: str, second: str, overlap: Overlap) -> str:
-    """The paired test of two models in words."""
-    one, two = inline_label(first), inline_label(second)
+    """The paired test of two of the four in words."""
+    return word_overlap(inline_label(first), inline_label(second), overlap)
+
+
+def word_overlap(one: str, two: str, overlap: Overlap) -> str:
+    """The paired test of two models in words.
+
+    Args:
+        one, two: their names inside a sentence.
+    """
     alone = overlap.only_first, overlap.only_second
     if not sum(alone):
         return f"{one} and {two} are right and wrong on the very same images."

@@ -15,8 +15,8 @@ TAGLINE = (
     "One ResNet-18, fine-tuned on CIFAR-10 in four ways: SGD or Adam, all layers or only the last. "
     "See what that choice does."
 )
-COMPARE_TAB, ACCURACY_TAB, FINETUNE_TAB, ABOUT_TAB = "Compare", "Accuracy", "Fine-tune", "About"
-CHANGED_TAB = "What training changed"
+COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB = "Compare", "Lessons", "Accuracy"
+CHANGED_TAB, FINETUNE_TAB, ABOUT_TAB = "What training changed", "Fine-tune", "About"
 LABELS = {
     "sgd_full": "SGD, all layers",
     "adam_full": "Adam, all layers",

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from demo.words.common import describe_job, start_label, tell_starts
+from demo.words.common import LESSONS_TAB, describe_job, start_label, tell_starts
 from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
 from trainer.publication.card import build_card_data
-from trainer.recipe import OWN_REPEATS, JobSettings
+from trainer.recipe import OWN_REPEATS, Settings
 from trainer.record import Record
 from trainer.wording import article, count, duration, join, p_value, percent
 
@@ -23,14 +23,8 @@ INFOS = {
     "steps": "Batches instead of epochs; 0 for epochs.",
 }
 """Setting to what its control says, where that is not what a command line needs to say."""
-PRESET, PRESET_INFO = "Or take a question", "Fills the form; you press Start."
-PRESETS = {
-    "epoch": "one more epoch",
-    "unfreeze": "unfreeze it",
-    "rate": "what if the learning rate were ten times higher",
-    "teach": "teach it my pictures",
-}
-STEP, VALIDATION_ACCURACY = "Step", "Validation accuracy, %"
+STEP, LOSS, VALIDATION_ACCURACY = "Step", "Loss", "Validation accuracy, %"
+IMAGES_OF, TRAINING, VALIDATION = "Images", "training", "validation"
 PROGRESS, LOG, YOUR_JOBS = "Progress", "Log", "Your jobs"
 JOB_COLUMNS = {
     "state": "state",
@@ -73,7 +67,9 @@ def describe_finetuning(whole: bool, at_hand: int, place: str) -> str:
     images += "" if whole else " of the embedded CIFAR-10 sample"
     return (
         f"Train one of the models a little further on {images}, and see what changes on images it "
-        f"has not seen. The job runs {place} and goes on when you leave; it is yours alone."
+        f"has not seen. The job runs {place} and goes on when you leave; it is yours alone. "
+        f"What freezing, the optimizer and the rate do, the [lessons](?tab={LESSONS_TAB.lower()}) "
+        f"show in a minute each."
     )
 
 
@@ -212,7 +208,7 @@ def describe_changed(images: int, shown: int, to_right: bool) -> str:
     return f"{change}: {images:,}, of which {shown:,} shown."
 
 
-def _describe_setting(settings: JobSettings, name: str) -> tuple[str, str]:
+def word_setting(settings: Settings, name: str) -> tuple[str, str]:
     """A setting's label and its value as people read it."""
     declared, value = describe_setting(type(settings), name), getattr(settings, name)
     if name == "start":
@@ -248,7 +244,7 @@ def describe_model_card(record: Record, start: str, shipped: Mapping[str, Record
             f"{record.temperature:.4g}, a temperature fitted on the validation images."
         )
     backbone = " ".join(map(str, tell_starts(shipped)))
-    rows = (_describe_setting(settings, name) for name in type(settings).model_fields)
+    rows = (word_setting(settings, name) for name in type(settings).model_fields)
     table = "\n".join(f"| {label} | {value} |" for label, value in rows)
     return f"""---
 {build_card_data([record]).to_yaml()}

@@ -23,7 +23,7 @@ from trainer.checkpoint import load_predictions, load_record
 from trainer.shards import HUB_DATASET, encode_image, encode_shard
 
 OpenLink = Callable[..., Page]
-TABS = ("Compare", "Accuracy", CHANGED_TAB, "Fine-tune", "About")
+TABS = ("Compare", "Lessons", "Accuracy", CHANGED_TAB, "Fine-tune", "About")
 
 
 def make_test_file() -> bytes:

@@ -163,7 +163,7 @@ def test_earlier_job_is_a_start_and_the_run_can_be_repeated_offline(
     assert jobs.newest_with_model(token) == first
     progress = jobs.watch(first)
     assert progress.epochs == 1
-    assert len(progress.accuracy) == 2  # the start, and after it
+    assert len(progress.measured) == 2  # the start, and after it
     assert jobs.estimate(QUICK, 1000, 0).seconds is not None
     before = load_checkpoint(jobs.folder(first), NAME)
     weights = tmp_path / f"{NAME}.safetensors"

@@ -1,108 +1,37 @@
 """The Fine-tune tab without a browser: its handlers are called with what a browser would hold."""
 
-import asyncio
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from demo.analyses import Analyses
-from demo.gallery import Gallery
 from demo.jobs.backend import EVENTS, read_gpu_s
-from demo.jobs.jobs import EARLIER, Jobs
-from demo.jobs.limits import Limits
+from demo.jobs.jobs import EARLIER
 from demo.jobs.store import create_token
 from demo.jobs.zero import USUAL_S
-from demo.models import Models
 from demo.tabs.changes import Part, Shown, collect_changes
-from demo.tabs.finetune import NOT_ON_FORM, FinetuneTab
-from demo.tabs.form import Form, to_browser
-from demo.tabs.shared import Shared
+from demo.tabs.form import Form
+from demo.tabs.job_form import NOT_ON_FORM
 from demo.words import finetune as words
-from demo.words.common import FINETUNE_TAB
-from tests.conftest import CHECKPOINTS
+from tests.finetune_page import Page, draw, drawn_page
 from tests.jobs import seed_pace, write_epochs
 from trainer.declared import describe_setting, setting
 from trainer.metrics import Overlap
 from trainer.recipe import JobSettings, join_command
 
-T = TypeVar("T")
-
-
-def draw(make: Callable[[], T]) -> T:
-    """Draws inside `gr.Blocks()`: where no event loop runs Gradio makes one, and leaves it open."""
-
-    async def run() -> T:
-        with gr.Blocks():
-            return make()
-
-    return asyncio.run(run())
-
-
-class Page:
-    """The tab, and what a visitor's browser holds of it."""
-
-    def __init__(self, tab: FinetuneTab, owner: gr.BrowserState, jobs: Jobs) -> None:
-        self.tab, self.owner, self.jobs = tab, owner, jobs
-        self.values: dict[Any, Any] = {}
-
-    def open(self) -> None:
-        """A new visitor's page."""
-        tab, view, panel = self.tab, self.tab.view, self.tab.panel
-        first = to_browser(tab.first)
-        self.values = {control: first[name] for name, control in tab.form.controls.items()}
-        self.values |= {
-            self.owner: create_token(), tab.shown: "", tab.order: "-accuracy", tab.sent: {},
-            view.asked: "", panel.ids: [], panel.files: None, panel.label: None, tab.gpu: False,
-        }  # fmt: skip
-
-    def show(self, answer: Shown) -> Shown:
-        """Takes an answer as a browser does."""
-        for component in self.values:
-            if component in answer and not isinstance(answer[component], gr.blocks.Block):
-                self.values[component] = answer[component]
-        return answer
-
-    def fill(self, **settings: Any) -> None:
-        for name, value in settings.items():
-            self.values[self.tab.form.controls[name]] = value
-
-    def start(self, **settings: Any) -> Shown:
-        self.fill(**settings)
-        return self.show(self.tab.on_start(self.values))
-
-    @property
-    def token(self) -> str:
-        return str(self.values[self.owner])
-
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The tab over the shipped models; no job ever runs."""
-    limits = Limits(running=0, queued_of_owner=1000, queued=1000)
     home = tmp_path_factory.mktemp("home")
     seed_pace(home, "last_block", 100.0)
-    jobs = Jobs(home, CHECKPOINTS, limits)
-    models = Models(CHECKPOINTS)
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
-    analyses = Analyses(CHECKPOINTS, models.records)
-
-    def make() -> Page:
-        blocks = gr.context.Context.root_block
-        assert blocks is not None
-        owner = gr.BrowserState("", storage_key="owner", secret="secret")
-        with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
-            return Page(FinetuneTab(shared, tab), owner, jobs)
-
-    yield draw(make)
-    jobs.close()
+    with drawn_page(home) as page:
+        yield page
 
 
 @pytest.fixture
@@ -155,8 +84,8 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
 def test_what_cannot_run_is_said_once_and_nothing_starts(page: Page, name: str, value: Any) -> None:
     answer = page.start(**{name: value})
     assert page.jobs.of_owner(page.token) == []
-    assert set(answer) == {page.tab.estimate}
-    said = answer[page.tab.estimate]
+    assert set(answer) == {page.tab.form.refused}  # which has the form say what is wrong
+    said = page.tab.form.on_form(page.values)[page.tab.form.estimate]
     label = describe_setting(JobSettings, name).label
     style, said = said.split("<p ")
     assert 'role="alert"' in said
@@ -166,7 +95,6 @@ def test_what_cannot_run_is_said_once_and_nothing_starts(page: Page, name: str, 
     assert "_" not in said
     if name != "start":
         assert f"#setting-{name} " in style
-        assert page.tab.on_form(page.values)[page.tab.estimate] == answer[page.tab.estimate]
 
 
 def test_a_job_is_started_with_what_the_form_holds(page: Page) -> None:
@@ -187,15 +115,12 @@ def test_a_job_is_started_with_what_the_form_holds(page: Page) -> None:
 
 
 def test_each_start_fills_the_form_with_its_own_settings(page: Page) -> None:
-    fills = page.tab.starts.list_fills([], "")
-    assert fills["adam_frozen"]["own"]["learning_rate"] == 0.01
-    assert fills["adam_frozen"]["own"]["optimizer"] == "adam"
-    assert fills["sgd_full"]["own"]["steps"] == 0
-    assert fills["sgd_full"]["rate"] == {"learning_rate": 0.01}
+    fills = page.tab.form.starts.list_fills([], "")
+    assert fills["adam_frozen"]["learning_rate"] == 0.01
+    assert fills["adam_frozen"]["optimizer"] == "adam"
+    assert fills["sgd_full"]["steps"] == 0
     for fill in fills.values():
-        for changes in fill.values():
-            JobSettings().changed(**{**changes, "steps": None})
-            assert changes.keys() <= page.tab.form.controls.keys() | set(NOT_ON_FORM)
+        assert fill.keys() == page.tab.form.controls.keys() | set(NOT_ON_FORM)
 
 
 def test_a_gpu_is_asked_for_where_there_are_any_and_the_box_is_ticked(
@@ -205,15 +130,15 @@ def test_a_gpu_is_asked_for_where_there_are_any_and_the_box_is_ticked(
         return read_gpu_s(page.jobs.folder(page.jobs.of_owner(page.token)[0]))
 
     tab = page.tab
-    assert tab.gpu.visible is False
-    page.values[tab.gpu] = True
+    assert tab.form.gpu.visible is False
+    page.values[tab.form.gpu] = True
     page.start(images=100)
     assert newest() is None
     monkeypatch.setattr(page.jobs.backend, "offers_gpu", True)
-    assert "Asks for a GPU for 1 min" in tab.on_form(page.values)[tab.estimate]
+    assert "Asks for a GPU for 1 min" in tab.form.on_form(page.values)[tab.form.estimate]
     page.start()
     assert newest() == USUAL_S
-    page.values[tab.gpu] = False
+    page.values[tab.form.gpu] = False
     page.show(tab.on_again(page.values))
     assert newest() == USUAL_S  # as the job that is run again
     page.start()
@@ -223,21 +148,21 @@ def test_a_gpu_is_asked_for_where_there_are_any_and_the_box_is_ticked(
 def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(page: Page) -> None:
     tab = page.tab
     page.fill(trained="last_block", epochs=10, images=1787)
-    answer = tab.on_form(page.values)
-    assert "about 2 min 59 s" in answer[tab.estimate]
-    assert answer[tab.fit].visible is False
+    answer = tab.form.on_form(page.values)
+    assert "about 2 min 59 s" in answer[tab.form.estimate]
+    assert answer[tab.form.fit].visible is False
     page.fill(epochs=100)
-    answer = tab.on_form(page.values)
-    assert "A job is ended after 5 min" in answer[tab.estimate]
-    assert 'role="alert"' in answer[tab.estimate]
-    assert answer[tab.fit].visible is True
-    page.fill(images=answer[tab.fitting])
-    assert 0 < answer[tab.fitting] < 300
-    assert tab.on_form(page.values)[tab.fit].visible is False
+    answer = tab.form.on_form(page.values)
+    assert "A job is ended after 5 min" in answer[tab.form.estimate]
+    assert 'role="alert"' in answer[tab.form.estimate]
+    assert answer[tab.form.fit].visible is True
+    page.fill(images=answer[tab.form.fitting])
+    assert 0 < answer[tab.form.fitting] < 300
+    assert tab.form.on_form(page.values)[tab.form.fit].visible is False
     page.fill(steps=100_000)  # fewer images would not help
-    answer = tab.on_form(page.values)
-    assert 'role="alert"' in answer[tab.estimate]
-    assert answer[tab.fit].visible is False
+    answer = tab.form.on_form(page.values)
+    assert 'role="alert"' in answer[tab.form.estimate]
+    assert answer[tab.form.fit].visible is False
 
 
 def test_only_what_is_new_is_sent_again() -> None:
@@ -315,7 +240,7 @@ def test_a_job_of_another_is_neither_stopped_nor_deleted_nor_run(page: Page) -> 
 
 
 def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> None:
-    panel, values = page.tab.panel, page.values
+    panel, values = page.tab.form.panel, page.values
     files = [save_upload(shade) for shade in (10, 20)]
     assert words.NO_FILES in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
     values[panel.files] = files
@@ -344,12 +269,12 @@ def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> N
 
 
 def test_a_start_with_pictures_that_are_gone_is_refused(page: Page) -> None:
-    panel = page.tab.panel
+    panel = page.tab.form.panel
     page.values |= {panel.files: [save_upload(30)], panel.label: "cat"}
     page.show(panel.on_add(page.values, gr.Request()))
     page.jobs.pictures.clear(page.token)
     answer = page.start()
-    assert 'role="alert"' in answer[page.tab.estimate]
+    assert 'role="alert"' in answer[page.tab.form.estimate]
     assert page.jobs.of_owner(page.token) == []
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from demo.jobs.estimate import Pace, estimate, measure_pace
-from demo.jobs.progress import MATRICES, POINTS, SAID, Progress, Readers, Thinned
+from demo.jobs.progress import (
+    MATRICES,
+    POINTS,
+    SAID,
+    Measured,
+    Progress,
+    Readers,
+    Thinned,
+)
 from trainer.events import (
     EpochFinished,
     Event,
@@ -69,10 +77,10 @@ def test_look_at_a_long_job_is_bounded_and_reads_on_only(tmp_path: Path) -> None
     assert progress.epochs == 1000
     assert len(progress.last) == SAID
     assert len(progress.train_loss) <= POINTS
-    assert len(progress.accuracy) <= POINTS
+    assert len(progress.measured) <= POINTS
     assert len(progress.confusions) <= MATRICES
-    assert progress.accuracy[0] == (0, 0.0)
-    assert progress.accuracy[-1] == (1000, 1.0)
+    assert progress.measured[0] == Measured(0, 0, None, 2.0, 0.0)
+    assert progress.measured[-1] == Measured(1000, 1000, 1.0, 1.0, 1.0)
     assert progress.train_loss[-1] == (1000, 1 / 1000)
     assert readers.read(path) is progress  # every watcher gets what one has read
 
@@ -83,7 +91,7 @@ def test_look_at_a_long_job_is_bounded_and_reads_on_only(tmp_path: Path) -> None
     assert readers.read(path) == progress
     with path.open("ab") as file:
         file.write(b"\n")
-    assert readers.read(path).accuracy[-1] == (1001, 1.001)
+    assert readers.read(path).measured[-1].validation_accuracy == 1.001
     assert readers.read(path).epochs == 1001
 
 

@@ -17,6 +17,7 @@ from demo.tabs.accuracy.view import View, read_cell
 from demo.tabs.changes import Part, Shown, Values, collect_changes
 from demo.tabs.images import ImagePages, read_images_choice
 from demo.tabs.shared import (
+    AT_ONCE,
     ON_CHOICE,
     QUIET,
     Shared,
@@ -32,8 +33,6 @@ from trainer.errors import QuartetError
 from trainer.metrics import confusion_shares, most_confused
 from trainer.recipe import CLASSES
 
-AT_ONCE = 16
-"""Visitors who are answered at the same time."""
 CONFUSED_PAIRS = 5
 _CLASS_CHOICES = [(name, label) for label, name in enumerate(CLASSES)]
 
@@ -295,6 +294,3 @@ def name_cells(view: View) -> dict[str, str | None]:
     is sent again for another mark."""
     cells = {"matrix": view.cell, "difference": view.difference_cell}
     return {name: f"{cell[0]},{cell[1]}" if cell else None for name, cell in cells.items()}
-
-
-_SLUG = next(slug for slug, tab in TABS.items() if tab == ACCURACY_TAB)
