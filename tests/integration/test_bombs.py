@@ -1,5 +1,6 @@
 """Pictures built to cost: each is refused with one sentence, and nobody else pays for it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -142,19 +143,44 @@ def test_too_much_time_costs_one_picture(
     assert decoder.decode(honest).any()
 
 
-def test_a_killed_child_costs_one_picture(
+def test_a_killed_child_costs_nobody_their_picture(
     honest: bytes, slow: bytes, make_decoder: Callable[..., Decoder]
 ) -> None:
     others = set(psutil.Process().children())
     decoder = make_decoder(children=1)
-    decoder.decode(honest)
+    expected = decoder.decode(honest)
+    (idle,) = set(psutil.Process().children()) - others
+    idle.kill()
+    assert np.array_equal(decoder.decode(honest), expected)
     (child,) = set(psutil.Process().children()) - others
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(decoder.decode, slow)
         wait_until(lambda: child.memory_info().rss > 60e6)  # it is at it
         child.kill()
-        with pytest.raises(PictureError, match="not a whole picture"):
-            asked.result(PATIENCE_S)
+        assert asked.result(PATIENCE_S).any()
+
+
+def test_a_picture_that_costs_two_children_is_refused(
+    honest: bytes, slow: bytes, make_decoder: Callable[..., Decoder]
+) -> None:
+    others = set(psutil.Process().children())
+    decoder = make_decoder(children=1)
+    decoder.decode(honest)
+    killed: set[psutil.Process] = set()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(decoder.decode, slow)
+        while not asked.done():
+            for child in set(psutil.Process().children()) - others - killed:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if child.memory_info().rss > 60e6:  # it is at it
+                        child.kill()
+                        killed.add(child)
+        with pytest.raises(PictureError, match="not a whole picture") as refused:
+            asked.result()
+    assert_one_sentence(refused.value)
+    assert len(killed) == 2
+    with pytest.raises(PictureError, match="not a whole picture"):
+        decoder.decode(slow)  # it is remembered, and costs no more
     assert decoder.decode(honest).any()
 
 
