@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
 
-.PHONY: demo test try train report bench choices screenshots space resolve scaling
+.PHONY: demo test try train report bench choices screenshots space resolve scaling soak
 
 demo: .venv/ready
 	$(BIN)/python app.py
@@ -33,6 +33,11 @@ choices: .venv/ready
 
 scaling: .venv/ready
 	$(BIN)/python -m bench.scaling
+
+# MINUTES=1 for a short one.
+MINUTES ?= 10
+soak: .venv/ready
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 screenshots: .venv/ready
 	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe"
