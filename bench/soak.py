@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from bench.reliability import (
 )
 from bench.tables import measured_on
 from demo.gallery import EXAMPLES_DIR
+from demo.jobs.limits import Limits
 from demo.jobs.store import ENDED, FAILED, QUEUED, RUNNING, JobStore
 from demo.server.limits import STORED_BYTES
 
@@ -106,28 +108,32 @@ class Soak:
     def run(self) -> dict[str, Any]:
         """Everything, in its order; the results."""
         crowd, start = self._crowd, time.monotonic()
-        asking = threading.Thread(target=asyncio.run, args=(crowd.ask(),), daemon=True)
-        asking.start()
-        try:
-            for number, share in enumerate(LIVES):
-                with self._living() as server:
-                    self._work(share * self._seconds)
-                    if number:
-                        self._fill_uploads()
-                    self._kill(server)
-            with self._living() as server:
-                self._work(FIRST_PART * self._seconds)
-                self._rest(server)
-                self._work(LAST_PART / 2 * self._seconds)
-                self._fill_disk(server)
-                self._work(LAST_PART / 2 * self._seconds)
-                self._rest(server)
-                self._started += list_family(server)
-        finally:
-            crowd.working, crowd.over = False, True
-            asking.join(PATIENCE_S)
+        with ThreadPoolExecutor(1) as pool:
+            self._asking = pool.submit(asyncio.run, crowd.ask())
+            try:
+                self._run_apps()
+            finally:
+                crowd.working, crowd.over = False, True
+            self._asking.result(PATIENCE_S)
         wait_until(lambda: not any(map(is_there, self._started)))
         return self._tell(time.monotonic() - start)
+
+    def _run_apps(self) -> None:
+        """One after the other, as they are killed."""
+        for number, share in enumerate(LIVES):
+            with self._living() as server:
+                self._work(share * self._seconds)
+                if number:
+                    self._fill_uploads()
+                self._kill(server)
+        with self._living() as server:
+            self._work(FIRST_PART * self._seconds)
+            self._rest(server)
+            self._work(LAST_PART / 2 * self._seconds)
+            self._fill_disk(server)
+            self._work(LAST_PART / 2 * self._seconds)
+            self._rest(server)
+            self._started += list_family(server)
 
     @contextlib.contextmanager
     def _living(self) -> Iterator[Server]:
@@ -153,6 +159,8 @@ class Soak:
         end, due = time.monotonic() + seconds, time.monotonic() + every
         while time.monotonic() < end:
             time.sleep(LOOK_S)
+            if self._asking.done():
+                self._asking.result()  # the crowd met a fault of its own
             if time.monotonic() >= due:
                 self._kill_workers()
                 due += every
@@ -210,7 +218,8 @@ class Soak:
         crowd = self._crowd
         crowd.working = False
         wait_until(
-            lambda: not (crowd.active or self._list_jobs(QUEUED) or self._list_jobs(RUNNING))
+            lambda: not (crowd.active or self._list_jobs(QUEUED) or self._list_jobs(RUNNING)),
+            PATIENCE_S + Limits().wall_s,  # a job whose start was not answered runs to its end
         )
         time.sleep(SETTLING_S)
         figures = read_figures(httpx.get(server.url + METRICS).text)
@@ -316,9 +325,9 @@ def set_file_limit(process: psutil.Process, most_bytes: int | None) -> None:
         process.rlimit(resource.RLIMIT_FSIZE, (hard if most_bytes is None else most_bytes, hard))
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
+def wait_until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
     """Waits for what only looking tells; False where it does not come."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -84,13 +84,14 @@ def judge_malformed(kind: Kind, status: int, body: bytes) -> Outcome:
 def measure_difference(answer: Any, expected: dict[str, Any]) -> float:
     """The largest difference of a probability; infinite where something is missing."""
     try:
-        return max(
+        differences: list[float] = [
             abs(answer["models"][name]["probabilities"][label] - share)
             for name, model in expected["models"].items()
             for label, share in model["probabilities"].items()
-        )
+        ]
     except (KeyError, TypeError):
         return float("inf")
+    return max(differences)
 
 
 def is_sentence(said: Any) -> bool:

@@ -119,7 +119,8 @@ def test_same_picture_same_probabilities() -> None:
     close = change(EXPECTED, "models/sgd_full/probabilities/cat", 0.7 + 1e-6)
     far = change(EXPECTED, "models/sgd_full/probabilities/cat", 0.6)
     assert judge_picture(200, json.dumps(close).encode(), EXPECTED)[0] is Outcome.ANSWERED
-    for wrong in (far, {"models": {}}, []):
+    wrongs: list[Any] = [far, {"models": {}}, []]
+    for wrong in wrongs:
         assert judge_picture(200, json.dumps(wrong).encode(), EXPECTED)[0] is Outcome.LOST
 
 
