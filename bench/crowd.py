@@ -121,7 +121,7 @@ class Crowd:
     async def _ask_picture(self, client: httpx.AsyncClient, index: int, in_form: bool) -> None:
         picture = self._pictures[index]
         sent: dict[str, Any] = {"files": {"file": picture}} if in_form else {"content": picture}
-        start = time.perf_counter()
+        start, full = time.perf_counter(), self.full
         answer = await self._send("a picture", client, "POST", "/v1/classify", **sent)
         if answer is not None:
             outcome, difference = judge_picture(
@@ -131,6 +131,7 @@ class Crowd:
             self.tally.difference = max(self.tally.difference, difference)
             if outcome is Outcome.ANSWERED:
                 self.tally.seconds.append(time.perf_counter() - start)
+                self.tally.answered_while_full += full and self.full
 
     async def _ask_malformed(self, client: httpx.AsyncClient, kind: Kind) -> None:
         answer = await self._send(
@@ -254,8 +255,10 @@ class Crowd:
             return await client.request(method, f"{self.url}{path}", **sent)
         except httpx.TransportError as error:
             outcome = self._judge_break(life)
+            if outcome is Outcome.BROKEN and isinstance(error, httpx.ConnectError):
+                outcome = Outcome.DOWN
             self.tally.add(title, outcome, repr(error))
-            if outcome is Outcome.BROKEN:
+            if outcome is not Outcome.LOST:
                 await asyncio.sleep(DOWN_S)
             return None
 

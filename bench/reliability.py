@@ -8,6 +8,7 @@ from bench.crowd import UPLOADED
 from bench.tables import describe_run
 from bench.verdicts import SAME, Outcome
 from demo.jobs.backend import NAME
+from demo.jobs.store import DONE, QUEUED, RUNNING, STOPPED
 from trainer.decoding import CHILDREN
 from trainer.wording import count, duration, percent
 
@@ -26,8 +27,11 @@ HELD = ("bodies_bytes", "classify_inside", "classify_waiting", "pictures_waiting
 AT_HOME = re.compile(r"jobs\.sqlite3|secret|\.lock(-holder)?")
 UNFINISHED = re.compile(r"(^|/)\.|\.state$")
 """Files of a job that a job which has ended does not leave."""
-UPLOAD = re.compile(rf"[0-9a-f]+/({UPLOADED}\d+\.png|picture|README\.md|{NAME}\.safetensors)")
-"""What visitors uploaded, and the copies of a job's model that its page offers: swept by age."""
+UPLOAD = re.compile(
+    rf"[0-9a-f]+/({UPLOADED}\d+\.png|picture|image\.png|README\.md|{NAME}\.safetensors)|tmp\w{{8}}"
+)
+"""What visitors uploaded or began to, the picture that the page opens with, and the copies of a
+job's model that its page offers. All are swept by age."""
 
 
 def read_figures(text: str) -> dict[str, float]:
@@ -61,6 +65,13 @@ def list_left_of_uploads(files: Iterable[str]) -> list[str]:
     return [path for path in files if not UPLOAD.fullmatch(path)]
 
 
+def count_faults(said: str) -> int:
+    """Faults of its own in what an app wrote on standard error. Not those that Python ignores while
+    it tidies up: Gradio's file for an upload says so when it cannot be written to its end."""
+    ignored = re.sub(r"^Exception ignored in.*\nTraceback", "", said, flags=re.MULTILINE)
+    return ignored.count("Traceback")
+
+
 def judge(results: Mapping[str, Any]) -> list[str]:
     """What was lost or has leaked, a sentence each; nothing where nothing was."""
     return [*_list_lost(results), *_list_leaked(results)]
@@ -76,12 +87,16 @@ def _list_lost(results: Mapping[str, Any]) -> Iterator[str]:
         yield f"{len(results['lost_jobs'])} jobs were started and are not in the store."
     if results["unexplained_jobs"]:
         yield f"{len(results['unexplained_jobs'])} jobs failed and do not say why."
-    for state in ("queued", "running"):
+    for state in (QUEUED, RUNNING):
         if results["jobs"].get(state):
             yield f"{results['jobs'][state]} jobs are {state} in the end."
     for what, least in (("decoding", 1), ("training", 1), ("app", 2)):
         if results["killed"].get(what, 0) < least:
             yield f"Fewer than {least} processes were killed that are for {what}."
+    if not set(results["jobs"]) & {DONE, STOPPED}:
+        yield "No job ended well."
+    if not results["answered_while_full"]:
+        yield "No picture was answered while the disk was full."
     for what in ("uploads", "jobs"):
         if not results["declined_for_room"].get(what):
             yield f"No {what} were declined while the disk was full."
@@ -168,14 +183,14 @@ def _tell_deeds(results: Mapping[str, Any]) -> Iterator[str]:
         f"- {results['users']} users, each from an address of its own, asked `/v1/classify` one "
         f"request after the other, {percent(results['malformed'], 0)} of them malformed; one more "
         f"uploaded files, and one started jobs through the page's form: {asked:,} requests.",
-        f"- {count(killed.get('decoding', 0), 'process')} that decoded pictures and "
-        f"{killed.get('training', 0)} that trained were killed.",
+        f"- Killed were, one at a time, {killed.get('decoding', 0)} processes that decoded "
+        f"pictures and {killed.get('training', 0)} that trained.",
         f"- The app was killed {killed.get('app', 0)} times and started again; from each start to "
         f"the first answer it took {starts} s.",
-        f"- The folder of uploads was filled to its mark, and no file of the app could grow for a "
-        f"while, as on a full disk: {count(declined.get('uploads', 0), 'upload')} and "
-        f"{count(declined.get('jobs', 0), 'job')} were declined in one sentence, and pictures "
-        f"were answered.",
+        f"- The folder of uploads was filled to its mark, and then no file of the app could grow, "
+        f"as on a full disk: {count(declined.get('uploads', 0), 'upload')} and "
+        f"{count(declined.get('jobs', 0), 'job')} were declined in one sentence, and "
+        f"{count(results['answered_while_full'], 'picture')} answered meanwhile.",
     )
 
 

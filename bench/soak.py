@@ -34,6 +34,7 @@ from bench.reliability import (
     DECODING,
     GONE,
     TRAINING,
+    count_faults,
     judge,
     list_left_at_home,
     list_left_of_uploads,
@@ -53,12 +54,14 @@ LIVES = (0.2, 0.2)
 FIRST_PART, LAST_PART = 0.2, 0.4
 """Of the third app, between whose ends it is compared with itself."""
 KILL_EVERY_S = 60.0
+KILL_SHARE = 0.6
+"""Of a part of the soak that is shorter than two minutes: workers are killed once in it."""
 PATIENCE_S = 120.0
 LOOK_S = 0.1
 SETTLING_S = 3.0
 """From the last answer until the app's figures are read: its connections close meanwhile."""
 STORE = "jobs.sqlite3"
-LISTED, SAID_KEPT = 20, 5_000
+LISTED, SAID_KEPT = 20, 20_000
 """Of what is lost, and characters of what the apps said: enough to begin looking."""
 
 
@@ -70,7 +73,10 @@ def main() -> None:
     options = parser.parse_args()
     if not options.page:
         with fresh_folders() as folder:
-            results = Soak(folder, 60 * options.minutes).run()
+            soak = Soak(folder, 60 * options.minutes)
+            results = soak.run()
+        if judge(results):
+            print("".join(soak.said)[-SAID_KEPT:], file=sys.stderr)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     results = json.loads(RESULTS.read_text())
     PAGE.write_text(page(results))
@@ -97,7 +103,7 @@ class Soak:
             "TMPDIR": str(self._temporary),
             "QUARTET_METRICS": METRICS,
         }
-        self._said: list[str] = []
+        self.said: list[str] = []
         """What the apps wrote on standard error."""
         self._killed: Counter[str] = Counter()
         self._starts_s: list[float] = []
@@ -140,7 +146,7 @@ class Soak:
         """An app that answers, and a crowd that asks it."""
         crowd = self._crowd
         with (
-            reading(self._said) as errors,
+            reading(self.said) as errors,
             serving("ours", (EXAMPLES_DIR / PICTURES[0]).read_bytes(), errors) as server,
         ):
             self._starts_s.append(server.start_s)
@@ -155,7 +161,7 @@ class Soak:
     def _work(self, seconds: float) -> None:
         """Lets the crowd ask, and kills workers meanwhile."""
         self._crowd.working = True
-        every = min(KILL_EVERY_S, seconds / 2)
+        every = min(KILL_EVERY_S, KILL_SHARE * seconds)
         end, due = time.monotonic() + seconds, time.monotonic() + every
         while time.monotonic() < end:
             time.sleep(LOOK_S)
@@ -244,7 +250,7 @@ class Soak:
         requests: dict[str, dict[str, int]] = {}
         for (title, outcome), count in sorted(tally.counts.items(), key=str):
             requests.setdefault(title, {})[outcome.value] = count
-        said = "".join(self._said)
+        said = "".join(self.said)
         return {
             **measured_on("torch", "gradio", "pillow"),
             "minutes": self._seconds / 60,
@@ -258,6 +264,7 @@ class Soak:
             "difference": tally.difference,
             "killed": dict(self._killed),
             "starts_s": self._starts_s,
+            "answered_while_full": tally.answered_while_full,
             "declined_for_room": dict(self._crowd.declined),
             "jobs": dict(Counter(job["state"] for job in jobs)),
             "reasons": dict(Counter(job["reason"] for job in jobs if job["reason"])),
@@ -272,8 +279,7 @@ class Soak:
                 *list_left_of_uploads(list_files(self._uploads)),
                 *list_files(self._temporary),
             ],
-            "faults_said": said.count("Traceback"),
-            "said": said[-SAID_KEPT:],
+            "faults_said": count_faults(said),
         }
 
 

@@ -22,7 +22,8 @@ class Outcome(enum.Enum):
 
     ANSWERED = "answered"
     REFUSED = "refused in one sentence"
-    BROKEN = "broken off while the app was down"
+    BROKEN = "broken off when the app was killed"
+    DOWN = "met no app"
     LEFT = "left by its client"
     LOST = "lost"
 
@@ -96,7 +97,7 @@ def measure_difference(answer: Any, expected: dict[str, Any]) -> float:
 
 def is_sentence(said: Any) -> bool:
     """True for words to a person: one line that ends, and nothing of a program's inside."""
-    return isinstance(said, str) and bool(re.fullmatch(r"[A-Z`][^\n]{3,300}\.", said))
+    return isinstance(said, str) and bool(re.fullmatch(r"[A-Z0-9`][^\n]{3,300}\.", said))
 
 
 @dataclass
@@ -110,6 +111,8 @@ class Tally:
     """Of good pictures that were answered."""
     difference: float = 0.0
     """The largest between two answers to one picture."""
+    answered_while_full: int = 0
+    """Of good pictures."""
     jobs: list[str] = field(default_factory=list)
     """Ids of the jobs that were started."""
 

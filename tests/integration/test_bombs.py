@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import select
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -272,6 +274,20 @@ os.kill(os.getpid(), signal.SIGKILL)
     )  # fmt: skip
     child = int(finished.stdout)
     wait_until(lambda: not psutil.pid_exists(child) or is_zombie(child))
+
+
+def test_a_child_that_is_left_in_the_middle_ends_without_a_word() -> None:
+    ours, theirs = socket.socketpair()
+    program = f"from trainer.decoding_child import serve; serve(1.0, {2**29})"
+    with theirs, subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=theirs, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
+    ) as child:  # fmt: skip
+        assert select.select([ours], [], [], PATIENCE_S)[0]  # that it is ready
+        ours.close()  # unread
+        assert child.stderr is not None
+        assert child.stderr.read() == b""
+        assert child.wait(PATIENCE_S) == 0
 
 
 def test_where_no_process_can_start_pictures_are_refused(

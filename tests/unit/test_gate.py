@@ -14,6 +14,7 @@ import pytest
 from demo.rates import Hold, Rate, Share
 from demo.server import bodies, limits
 from demo.server.bodies import check_json, read_body
+from demo.server.forms import read_form
 from demo.server.gate import Front
 from demo.server.limits import BadVariable, Settings
 from demo.server.refusal import Declined
@@ -250,6 +251,14 @@ def test_disk_that_fills_under_an_upload_is_said_in_one_sentence(front: Front, n
         client.app._app = fail  # type: ignore[attr-defined]
         answer = client.ask("POST", UPLOAD, **form(b"x"))
     assert (answer.status_code, answer.text) == (507, words.DISK_FULL)
+
+
+def test_broken_form_is_refused_and_writes_nothing_to_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(Declined, match="Send the picture"):
+        read_form(b"no form at all", b"multipart/form-data; boundary=edge")
+    assert not caplog.records
 
 
 def test_body_that_does_not_come_is_given_up(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:

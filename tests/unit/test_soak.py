@@ -7,6 +7,7 @@ import pytest
 
 from bench.page_form import fill_form, read_form
 from bench.reliability import (
+    count_faults,
     judge,
     list_left_at_home,
     list_left_of_uploads,
@@ -50,6 +51,7 @@ FINE: dict[str, Any] = {
     "difference": 1e-6,
     "killed": {"app": 2, "decoding": 10, "training": 9},
     "starts_s": [8.0, 9.0, 10.0],
+    "answered_while_full": 40,
     "declined_for_room": {"uploads": 3, "jobs": 1},
     "jobs": {"done": 5, "failed": 9},
     "reasons": {job_words.KILLED: 9},
@@ -93,6 +95,8 @@ def test_a_soak_in_which_all_went_well_passes() -> None:
         ("killed/app", 1, "Fewer than 2 processes were killed that are for app"),
         ("killed/decoding", 0, "decoding"),
         ("declined_for_room/uploads", 0, "No uploads were declined"),
+        ("answered_while_full", 0, "No picture was answered while the disk was full"),
+        ("jobs", {"failed": 9}, "No job ended well"),
         ("faults_said", 2, "2 faults of its own"),
         ("rests/1/figures/memory_bytes", 1.2e9, "Memory grew by 20.0 %"),
         ("rests/1/figures/open_files", 160, "open_files: 60 became 160"),
@@ -167,7 +171,10 @@ def test_malformed_requests_are_of_many_kinds() -> None:
 
 def test_every_sentence_of_a_refusal_counts_as_one() -> None:
     said = [words.BUSY, words.DISK_FULL, words.NO_FORM, words.describe_too_large(2**20)]
-    assert all(map(is_sentence, said + list(job_words.REFUSALS.values())[:8]))
+    said += [
+        job_words.REFUSALS[code].format(jobs=3) for code in ("own_cap", "sender_cap", "disk_full")
+    ]
+    assert all(map(is_sentence, said))
     assert not any(
         map(is_sentence, ("", "Internal Server Error", "no capital.", None, ["A list."]))
     )
@@ -187,10 +194,15 @@ def test_files_that_nobody_could_want_are_told_from_those_that_stay() -> None:
     left = ["jobs/0b/log.txt", "jobs/0a/.x.unfinished", "jobs/0a/finetuned.1.ab.state", "new/0c/x"]
     left += ["damaged-1-jobs.sqlite3", "jobs.sqlite3-journal"]
     assert list_left_at_home(stay + left, {"0a"}) == left
-    assert list_left_of_uploads(["0af/soak-1.png", "0af/picture", "tmpabc", "0af/tmpabc"]) == [
-        "tmpabc",
-        "0af/tmpabc",
-    ]
+    stay = ["0af/soak-1.png", "0af/picture", "0af/finetuned.safetensors", "tmpabcdefgh"]
+    left = ["of-no-content", "0af/tmpabcdefgh"]
+    assert list_left_of_uploads(stay + left) == left
+
+
+def test_faults_are_told_from_what_python_ignores() -> None:
+    ignored = "Exception ignored in: <function f>\nTraceback (most recent call last):\n  x\n"
+    assert count_faults(ignored + "all is well\n") == 0
+    assert count_faults(ignored + "Traceback (most recent call last):\n  x\n") == 1
 
 
 def test_the_form_is_sent_as_the_page_describes_it() -> None:
