@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import sqlite3
 import statistics
 import sys
@@ -30,10 +29,9 @@ import psutil
 from bench.app import Server, serving
 from bench.crowd import MALFORMED, PICTURES, USERS, Crowd
 from bench.jobs import fresh_folders
+from bench.processes import is_there, list_family, name_process, set_file_limit
 from bench.reliability import (
     DECODING,
-    GONE,
-    TRAINING,
     count_faults,
     judge,
     list_left_at_home,
@@ -299,36 +297,6 @@ def reading(said: list[str]) -> Iterator[int]:
     finally:
         os.close(theirs)
         thread.join(PATIENCE_S)
-
-
-def list_family(server: Server) -> list[psutil.Process]:
-    """An app's process and all it started."""
-    return [server.process, *server.process.children(recursive=True)]
-
-
-def name_process(process: psutil.Process) -> str:
-    """What a process of an app is for."""
-    try:
-        command = " ".join(process.cmdline())
-    except psutil.Error:
-        return GONE
-    marks = {"trainer.decoding_child": DECODING, "trainer standby": TRAINING, "app.py": "app"}
-    return next((name for mark, name in marks.items() if mark in command), command)
-
-
-def is_there(process: psutil.Process) -> bool:
-    """True for a process that runs, False for one of which only the parent's look is missing."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def set_file_limit(process: psutil.Process, most_bytes: int | None) -> None:
-    """Lets a process's files grow to so many bytes, or again as long as they may."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        _, hard = process.rlimit(resource.RLIMIT_FSIZE)
-        process.rlimit(resource.RLIMIT_FSIZE, (hard if most_bytes is None else most_bytes, hard))
 
 
 def wait_until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
