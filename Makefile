@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKBONE := checkpoints/sgd_frozen.safetensors
 
-.PHONY: demo test try train report bench choices lessons screenshots space resolve scaling
+.PHONY: demo test try train report bench choices lessons screenshots space resolve scaling soak
 
 demo: .venv/ready
 	$(BIN)/python app.py
@@ -37,12 +37,13 @@ lessons: .venv/ready
 scaling: .venv/ready
 	$(BIN)/python -m bench.scaling
 
+# MINUTES=1 for a short one.
+MINUTES ?= 10
+soak: .venv/ready
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
 screenshots: .venv/ready
-<<<<<<< HEAD
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or lesson"
-=======
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or jobs_are_compared"
->>>>>>> jobs
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or lesson or jobs_are_compared"
 	cp docs/images/compare.png demo/card.png
 
 # The Space, rehearsed: in an environment that holds nothing but what a Space installs.

@@ -99,8 +99,12 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def serving(name: str, picture: bytes) -> Iterator[Server]:
-    """Starts an app on a free port, waits for its first answer, and ends it."""
+def serving(name: str, picture: bytes, errors: int | None = None) -> Iterator[Server]:
+    """Starts an app on a free port, waits for its first answer, and ends it.
+
+    Args:
+        errors: a file descriptor for what it says on standard error; default: one's own.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -111,7 +115,10 @@ def serving(name: str, picture: bytes) -> Iterator[Server]:
     url = f"http://127.0.0.1:{port}"
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *SERVERS[name]], env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, *SERVERS[name]],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
     )
     try:
         while True:

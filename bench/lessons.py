@@ -96,7 +96,7 @@ def page(where: dict[str, Any], recorded: Recorded, recipes: Recipes) -> str:
     lines = [
         "# What the lessons show",
         "",
-        f"{describe_run(where, 'make lessons')} Jobs on the embedded sample, as the app starts "
+        f"{describe_run(where, 'lessons')} Jobs on the embedded sample, as the app starts "
         "them, one at a time on half of the cores. An effect above zero is what is claimed.",
     ]
     for name, lesson in LESSONS.items():

@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import platform
 import statistics
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,12 +22,16 @@ def measured_on(*packages: str) -> dict[str, Any]:
     }
 
 
-def describe_run(results: dict[str, Any], command: str = "make bench") -> str:
-    """The same in a sentence."""
+def describe_run(results: Mapping[str, Any], verb: str = "bench") -> str:
+    """The same in a sentence.
+
+    Args:
+        verb: of the Makefile, that measured it.
+    """
     hardware, versions = results["hardware"], results["versions"]
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"Written by `{command}` on {results['date']}: {hardware['cpu']}, "
+        f"Written by `make {verb}` on {results['date']}: {hardware['cpu']}, "
         f"{hardware['cores']} cores; {listed}."
     )
 

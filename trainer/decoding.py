@@ -1,7 +1,8 @@
 """Decodes strangers' pictures in standing child processes, with a fair share for each client.
 
 A picture that costs too much time or memory costs its child: that one is ended and replaced, its
-sender is refused, and the others wait for one decoding at most.
+sender is refused, and the others wait for one decoding at most. A child that the system ends costs
+nobody their picture: another is asked.
 
 The children are a few lines over `subprocess`, not a library's pool over `multiprocessing` (such as
 pebble's): there a child runs the program's main module, which builds the app, and inherits its
@@ -129,31 +130,42 @@ class Decoder:
             while children:
                 children.pop().end()
 
-    def _ask(self, contents: Contents, key: bytes, crop: Crop, side: int) -> tuple[int, bytes]:
-        """Has a child decode, and replaces one that did not come back whole."""
+    def _ask(
+        self, contents: Contents, key: bytes, crop: Crop, side: int, again: bool = True
+    ) -> tuple[int, bytes]:
+        """Has a child decode, and replaces one that did not come back whole.
+
+        Args:
+            again: whether to ask another where a child is lost: the system may have ended it, which
+                is no fault of the picture. Time is never given twice.
+        """
         child = self._take_child()
         try:
-            code, side, pixels = child.ask(contents, crop, side, self._start_spare)
+            code, given, pixels = child.ask(contents, crop, side, self._start_spare)
         except BaseException as error:
             child.end()
-            if isinstance(error, _Lost):
-                self._remember(key, error.code)
-                raise _word(error.code, contents.kind) from None
-            raise
+            if not isinstance(error, _Lost):
+                raise
+            if again and error.code != "picture_too_slow":
+                return self._ask(contents, key, crop, side, again=False)
+            self._remember(key, error.code)
+            raise _word(error.code, contents.kind) from None
         if code == "picture_too_much_memory" or self._closed:
             child.end()
         else:
             self._idle.append(child)
         if code:
             raise _word(code, contents.kind)
-        return side, pixels
+        return given, pixels
 
     def _take_child(self) -> "_Child":
         if self._closed:
             raise PictureError("picture_no_decoder")
         for children in (self._idle, self._spares):
             with contextlib.suppress(IndexError):
-                return children.pop()
+                while not (child := children.pop()).is_there():
+                    child.end()
+                return child
         return _Child(*self._limits)
 
     def _start_spare(self) -> None:
@@ -246,6 +258,10 @@ class _Child:
             raise _Lost("picture_not_whole")
         pixels = self._receive(given * given * 3, deadline, "picture_not_whole")
         return CODES[index], given, pixels
+
+    def is_there(self) -> bool:
+        """False where the process has ended, whoever ended it."""
+        return self._process.poll() is None
 
     def end(self) -> None:
         """Kills the process."""

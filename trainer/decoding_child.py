@@ -49,7 +49,11 @@ CODES = (
 def serve(timeout_s: float, memory_bytes: int) -> None:
     """Answers requests until the socket closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
-    with socket.socket(fileno=0) as channel, channel.makefile("rb") as requests:
+    with (
+        contextlib.suppress(ConnectionError),  # who asked is gone, with something unread
+        socket.socket(fileno=0) as channel,
+        channel.makefile("rb") as requests,
+    ):
         _warm_up()
         _limit(memory_bytes)
         channel.sendall(READY)

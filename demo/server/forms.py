@@ -1,5 +1,6 @@
 """The picture and the words of a form (`multipart/form-data`) that is whole in memory."""
 
+import logging
 from collections.abc import Callable
 
 from python_multipart.exceptions import FormParserError
@@ -7,6 +8,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from demo.server.refusal import Declined
 from demo.words import server as words
+
+# It warns of every broken form: whoever sends those would write the owner's log.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 PARTS = 4
 """Of a form; there are two fields."""

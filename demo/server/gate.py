@@ -1,6 +1,7 @@
 """Stands before every route: who may ask what, how often, how much, and what an answer carries."""
 
 import asyncio
+import errno
 import itertools
 import os
 import re
@@ -33,6 +34,8 @@ PICTURES = frozenset(
 )
 """Files that are shown. SVG is none of them: it may hold scripts."""
 CLOSING = b'data: {"msg": "close_stream", "event_id": null}\n\n'
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Why nothing can be written, whatever the room looked like: a disk or a share of it is full."""
 SESSION_LOOK_S = 0.05
 """Between two looks whether a session has calls."""
 LONG_JSON_BYTES = 64 * 1024
@@ -216,7 +219,12 @@ class Visit:
         upload = self._upload = Upload(
             receive, route.most_bytes, boundary, self._sender, front.uploaded, front.room
         )
-        await self._app(self._scope, upload, self._pass_on)
+        try:
+            await self._app(self._scope, upload, self._pass_on)
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise
+            raise _no_room() from fault
         if upload.declined is not None:
             raise upload.declined
 
@@ -249,7 +257,7 @@ class Visit:
     async def _check_room(self) -> None:
         room = self._front.room
         if not (await asyncio.to_thread(room.has_room) if room.is_stale() else room.has_room()):
-            raise Declined(507, words.DISK_FULL, "disk", 3600)
+            raise _no_room()
 
     def _check_length(self, route: Route) -> None:
         """Declines what is too large by its own word, before a byte of it is read."""
@@ -271,6 +279,10 @@ class Visit:
                 headers = fix_type(headers)
             message = {**message, "headers": headers}
         await self._send(message)
+
+
+def _no_room() -> Declined:
+    return Declined(507, words.DISK_FULL, "disk", 3600)
 
 
 async def _wait_for_session(results: Results, session: str) -> bool:

@@ -1,6 +1,9 @@
 """Pictures built to cost: each is refused with one sentence, and nobody else pays for it."""
 
+import contextlib
 import os
+import select
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -142,19 +145,44 @@ def test_too_much_time_costs_one_picture(
     assert decoder.decode(honest).any()
 
 
-def test_a_killed_child_costs_one_picture(
+def test_a_killed_child_costs_nobody_their_picture(
     honest: bytes, slow: bytes, make_decoder: Callable[..., Decoder]
 ) -> None:
     others = set(psutil.Process().children())
     decoder = make_decoder(children=1)
-    decoder.decode(honest)
+    expected = decoder.decode(honest)
+    (idle,) = set(psutil.Process().children()) - others
+    idle.kill()
+    assert np.array_equal(decoder.decode(honest), expected)
     (child,) = set(psutil.Process().children()) - others
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(decoder.decode, slow)
         wait_until(lambda: child.memory_info().rss > 60e6)  # it is at it
         child.kill()
-        with pytest.raises(PictureError, match="not a whole picture"):
-            asked.result(PATIENCE_S)
+        assert asked.result(PATIENCE_S).any()
+
+
+def test_a_picture_that_costs_two_children_is_refused(
+    honest: bytes, slow: bytes, make_decoder: Callable[..., Decoder]
+) -> None:
+    others = set(psutil.Process().children())
+    decoder = make_decoder(children=1)
+    decoder.decode(honest)
+    killed: set[psutil.Process] = set()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(decoder.decode, slow)
+        while not asked.done():
+            for child in set(psutil.Process().children()) - others - killed:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if child.memory_info().rss > 60e6:  # it is at it
+                        child.kill()
+                        killed.add(child)
+        with pytest.raises(PictureError, match="not a whole picture") as refused:
+            asked.result()
+    assert_one_sentence(refused.value)
+    assert len(killed) == 2
+    with pytest.raises(PictureError, match="not a whole picture"):
+        decoder.decode(slow)  # it is remembered, and costs no more
     assert decoder.decode(honest).any()
 
 
@@ -246,6 +274,20 @@ os.kill(os.getpid(), signal.SIGKILL)
     )  # fmt: skip
     child = int(finished.stdout)
     wait_until(lambda: not psutil.pid_exists(child) or is_zombie(child))
+
+
+def test_a_child_that_is_left_in_the_middle_ends_without_a_word() -> None:
+    ours, theirs = socket.socketpair()
+    program = f"from trainer.decoding_child import serve; serve(1.0, {2**29})"
+    with theirs, subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=theirs, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
+    ) as child:  # fmt: skip
+        assert select.select([ours], [], [], PATIENCE_S)[0]  # that it is ready
+        ours.close()  # unread
+        assert child.stderr is not None
+        assert child.stderr.read() == b""
+        assert child.wait(PATIENCE_S) == 0
 
 
 def test_where_no_process_can_start_pictures_are_refused(

@@ -1,7 +1,9 @@
 """What stands before every route: what is closed, and how much one may."""
 
 import asyncio
+import errno
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,12 @@ import pytest
 from demo.rates import Hold, Rate, Share
 from demo.server import bodies, limits
 from demo.server.bodies import check_json, read_body
+from demo.server.forms import read_form
 from demo.server.gate import Front
 from demo.server.limits import BadVariable, Settings
 from demo.server.refusal import Declined
 from demo.server.room import Room
+from demo.words import server as words
 from tests.server import Echo, Local, gated, run_apart
 from trainer.recipe import MAX_OWN_PICTURES
 
@@ -236,6 +240,25 @@ def test_uploads_stop_at_the_high_water_mark_and_the_rest_goes_on(
         assert client.ask("POST", JOIN, json=CALL).status_code == 200
         front.room = Room(tmp_path / "none", free_bytes=2**60)
         assert client.ask("POST", UPLOAD, **form(b"x")).status_code == 507
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_disk_that_fills_under_an_upload_is_said_in_one_sentence(front: Front, number: int) -> None:
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        raise OSError(number, os.strerror(number), "/srv/uploads/tmp1")
+
+    with gated(front) as (client, _):
+        client.app._app = fail  # type: ignore[attr-defined]
+        answer = client.ask("POST", UPLOAD, **form(b"x"))
+    assert (answer.status_code, answer.text) == (507, words.DISK_FULL)
+
+
+def test_broken_form_is_refused_and_writes_nothing_to_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(Declined, match="Send the picture"):
+        read_form(b"no form at all", b"multipart/form-data; boundary=edge")
+    assert not caplog.records
 
 
 def test_body_that_does_not_come_is_given_up(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
