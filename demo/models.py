@@ -120,7 +120,7 @@ class Models:
 
     def compute_features(self, pixels: np.ndarray) -> dict[str, Tensor]:
         """What `pixels (3, S, S)` uint8 are to every model's last layer: `(1, 512)` float32."""
-        return self._quartet.classify(torch.from_numpy(pixels)[None]).features
+        return self.quartet.classify(torch.from_numpy(pixels)[None]).features
 
     def compare(self, first: str, second: str) -> tuple[Overlap, Evidence]:
         """What two models get right of the test images, and what decides which is better."""

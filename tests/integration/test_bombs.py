@@ -281,7 +281,7 @@ def test_a_child_that_is_left_in_the_middle_ends_without_a_word() -> None:
     program = f"from trainer.decoding_child import serve; serve(1.0, {2**29})"
     with theirs, subprocess.Popen(
         [sys.executable, "-c", program],
-        stdin=theirs, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
+        stdin=theirs.fileno(), stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
     ) as child:  # fmt: skip
         assert select.select([ours], [], [], PATIENCE_S)[0]  # that it is ready
         ours.close()  # unread

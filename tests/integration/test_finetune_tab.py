@@ -13,11 +13,13 @@ from demo.answers import RecordedAnswers
 from demo.comparison import compare_with_start
 from demo.exports import Exports, NoSuchFile
 from demo.jobs.backend import NAME
+from demo.jobs.rates import RateMap
 from demo.jobs.store import DONE, Job, create_token
 from demo.links import BESIDE, JOB, TAB
 from demo.tabs.changes import Shown
 from demo.words.common import EPOCH, FINETUNE_TAB, describe_job
 from demo.words.outcome import describe_outcome
+from tests.conftest import CHECKPOINTS
 from tests.finetune_page import Page, drawn_page
 from trainer.checkpoint import load_record
 from trainer.metrics import measure_overlap
@@ -219,7 +221,14 @@ def test_what_stands_beside_each_other_can_be_taken_along(
     page: Page, pair: tuple[str, list[Job]]
 ) -> None:
     _, jobs = pair
-    exports = Exports(page.shared.models, RecordedAnswers(page.shared.models), page.jobs)
+    models = page.shared.models
+    exports = Exports(
+        models,
+        RecordedAnswers(models),
+        page.jobs,
+        page.shared.analyses,
+        RateMap(CHECKPOINTS, models.records),
+    )
     query = {"runs": ",".join(["adam_full", *map(named, jobs)])}
     table = pandas.read_csv(io.BytesIO(exports.make("beside.csv", query).content))
     right = table[(table["kind"] == "right, %") & (table["of"] == "all classes")]
