@@ -94,6 +94,8 @@ class Trainer:
         self.splits = splits
         self._features: dict[int, Features] = {}
         """Input size in pixels to what all frozen recipes of that size share."""
+        self._stored_features: dict[tuple[int, str], Tensor] = {}
+        """Likewise of the backbone as it is stored, by size and what the images are."""
 
     def fit(self, recipe: Recipe, on_event: OnEvent, stop: StopRequest) -> None:
         """Trains `recipe` and writes its checkpoint into the placement's folder.
@@ -300,15 +302,11 @@ class Trainer:
         weights = restore_padding(model, recipe.image_px, self.backbone.weights)
         weights = checkpoint.to_stored(weights)
         checkpoint.verify_weights(weights, recipe.name)
-        keep = recipe.frozen and place.keep_features
-        images = {name: self.splits[name].images for name in ("validation", "test")}
         outputs = {
-            name: stored_outputs(
-                weights, split, recipe.image_px, place.device, place.world, keep=keep
-            )
-            for name, split in images.items()
+            name: self._stored_outputs(recipe, weights, name, self.splits[name].images)
+            for name in ("validation", "test")
         }
-        fitted = self._fit_familiarity(recipe, weights, outputs, keep)
+        fitted = self._fit_familiarity(recipe, weights, outputs)
         record = self._record(run, outputs, fitted)
         if place.world.writes:
             labels = self.splits["test"].labels
@@ -324,22 +322,34 @@ class Trainer:
             checkpoint.drop_states(place.folder, recipe.name)
         return record
 
+    def _stored_outputs(
+        self, recipe: Recipe, weights: dict[str, Tensor], part: str, images: Tensor
+    ) -> Outputs:
+        """What the stored weights make of images; a frozen backbone sees them once for all."""
+        place, known = self.placement, (recipe.image_px, part)
+        outputs = stored_outputs(
+            weights,
+            images,
+            recipe.image_px,
+            place.device,
+            place.world,
+            keep=recipe.frozen and place.keep_features,
+            features=self._stored_features.get(known) if recipe.frozen else None,
+        )
+        if recipe.frozen:
+            self._stored_features[known] = outputs.features
+        return outputs
+
     def _fit_familiarity(
-        self,
-        recipe: Recipe,
-        weights: dict[str, Tensor],
-        outputs: dict[str, Outputs],
-        keep: bool,
+        self, recipe: Recipe, weights: dict[str, Tensor], outputs: dict[str, Outputs]
     ) -> FittedFamiliarity | None:
         """The stored weights' detector of foreign pictures. A short run goes without: it would
         wait for another pass over thousands of images."""
         if self.origin is not None:
             return None
-        images, place = self.splits["train"].images, self.placement
+        images = self.splits["train"].images
         images = images[draw_rows(len(images))]
-        training = stored_outputs(
-            weights, images, recipe.image_px, place.device, place.world, keep=keep
-        )
+        training = self._stored_outputs(recipe, weights, "training images drawn", images)
         return fit_stored(weights, training.features, outputs["validation"], outputs["test"])
 
     def _record(

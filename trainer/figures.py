@@ -45,6 +45,7 @@ def stored_outputs(
     device: torch.device,
     world: World | None = None,
     keep: bool = False,
+    features: Tensor | None = None,
 ) -> Outputs:
     """What stored weights make of `images (N, 3, S, S)` uint8.
 
@@ -52,13 +53,16 @@ def stored_outputs(
 
     Args:
         keep: as for `features_of`; where the backbone was frozen it answers without computing.
+        features: `(N, 512)` float32, where this has told them for another last layer.
     """
     model = build_model()
     model.load_state_dict(weights)
     trim_padding(model, image_px)
     model.eval().to(device, memory_format=torch.channels_last)
     with exact_arithmetic(), torch.no_grad():
-        features = features_of(model, images.to(device), image_px, world, keep)
+        if features is None:
+            features = features_of(model, images.to(device), image_px, world, keep)
+        features = features.to(device)
         logits = torch.cat([model.fc(part) for part in features.split(HEAD_BATCH)])
     return Outputs(features.cpu(), logits.cpu())
 

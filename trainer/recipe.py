@@ -309,10 +309,10 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         full={
-            "epochs": 20,
+            "epochs": 14,
             "batch_size": 64,
             "schedule": "cooldown",
-            "warmup_fraction": 0.05,
+            "warmup_fraction": 1 / 14,
             "image_px": 64,
             "crop_area_min": 0.5,
             "crop_area_max": 1.5,

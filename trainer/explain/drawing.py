@@ -1,8 +1,6 @@
 """The explanations as figures for a file: SVG bytes, equal whenever the numbers are."""
 
-import io
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,10 +13,10 @@ from trainer.explain.painting import paint_heat
 from trainer.explain.paths import list_places
 from trainer.explain.perturbations import Curve, Kind
 from trainer.palette import COLOURS
+from trainer.plotting import STYLE, save_figure
 from trainer.recipe import CLASSES
 from trainer.record import Records
 
-_STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 _HEAT_PX = 192
 _OWN_COLOUR = "#009e73"
 """Of a model that is none of the four: Okabe and Ito's green."""
@@ -34,7 +32,7 @@ def draw_reasons(
         training: `(M, 3, 32, 32)` uint8, the bank's images.
     """
     hottest = max(float(each.heat.max()) for each in explanations.values()) or 1.0
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         count = max(len(_list_neighbours(each)) for each in explanations.values())
         figure = Figure(figsize=(1.2 * (count + 2), 1.7 * len(explanations)), layout="constrained")
         rows = figure.subfigures(len(explanations), 1, squeeze=False)[:, 0]
@@ -48,13 +46,13 @@ def draw_reasons(
                 axes.set_title(CLASSES[label], fontsize=7)
             for axes in cells:
                 axes.set_axis_off()
-        return _svg(figure)
+        return save_figure(figure)
 
 
 def draw_curves(curves: Mapping[Kind, Curve]) -> bytes:
     """A panel a perturbation: each model's confidence in its answer along the slider; a cross where
     it answers otherwise for the first time."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 5), layout="constrained")
         for index, curve in enumerate(curves.values()):
             axes = figure.add_subplot(2, -(-len(curves) // 2), index + 1)
@@ -72,12 +70,12 @@ def draw_curves(curves: Mapping[Kind, Curve]) -> bytes:
             axes.set_ylim(0, 105)
             axes.grid(alpha=0.3)
         figure.legend(loc="outside upper center", ncols=5, frameon=False)
-        return _svg(figure)
+        return save_figure(figure)
 
 
 def draw_changes(analysis: Analysis) -> bytes:
     """How far every layer moved from the plain backbone, and how alike its features still are."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.8), layout="constrained")
         moved, alike = figure.subplots(1, 2)
         for name, model in analysis.facts.models.items():
@@ -92,7 +90,7 @@ def draw_changes(analysis: Analysis) -> bytes:
         for axes in (moved, alike):
             axes.grid(alpha=0.3)
         figure.legend(loc="outside upper center", ncols=5, frameon=False)
-        return _svg(figure)
+        return save_figure(figure)
 
 
 def draw_map(
@@ -105,7 +103,7 @@ def draw_map(
         marked: model to the point `(2,)` of a picture to mark.
     """
     colours = matplotlib.colormaps["tab10"](labels.numpy() / 10 + 0.05)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         names = list(analysis.points)
         figure = Figure(figsize=(3 * len(names), 3.4), layout="constrained")
         cells = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
@@ -120,12 +118,12 @@ def draw_map(
             colour = matplotlib.colormaps["tab10"](label / 10 + 0.05)
             cells[0].scatter([], [], s=16, color=colour, label=name)
         figure.legend(loc="outside lower center", ncols=len(CLASSES), frameon=False, fontsize=7)
-        return _svg(figure)
+        return save_figure(figure)
 
 
 def draw_paths(analysis: Analysis) -> bytes:
     """Accuracy on the sample's test images along every path."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for path in analysis.facts.paths:
@@ -138,7 +136,7 @@ def draw_paths(analysis: Analysis) -> bytes:
         axes.set_ylabel("test accuracy, %")
         axes.grid(alpha=0.3)
         figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=7)
-        return _svg(figure)
+        return save_figure(figure)
 
 
 def draw_step_sizes(records: Records) -> bytes | None:
@@ -150,7 +148,7 @@ def draw_step_sizes(records: Records) -> bytes | None:
     known = {name: epochs for name, epochs in known.items() if epochs}
     if not known:
         return None
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.2 * len(known), 3.4), layout="constrained")
         cells = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
         for axes, (name, epochs) in zip(cells, known.items(), strict=True):
@@ -162,7 +160,7 @@ def draw_step_sizes(records: Records) -> bytes | None:
             axes.grid(alpha=0.3)
             axes.legend(frameon=False, fontsize=7)
         cells[0].set_ylabel("a step / the weights")
-        return _svg(figure)
+        return save_figure(figure)
 
 
 def _list_neighbours(explanation: Explanation) -> list[tuple[int, int]]:
@@ -177,10 +175,3 @@ def _list_neighbours(explanation: Explanation) -> list[tuple[int, int]]:
 
 def _colour(name: str) -> str:
     return COLOURS.get(name, _OWN_COLOUR)
-
-
-def _svg(figure: Figure) -> bytes:
-    figure.patch.set_facecolor("white")
-    content = io.BytesIO()
-    figure.savefig(content, format="svg", metadata={"Date": None})
-    return content.getvalue()

@@ -1,7 +1,6 @@
 """The report's figures, as SVG bytes that are equal whenever the data are."""
 
-import io
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,16 +14,11 @@ from trainer.declared import tell_choice
 from trainer.events import ResourceSample
 from trainer.metrics import confusion_shares
 from trainer.palette import COLOURS
+from trainer.plotting import STYLE, Form, save_figure
 from trainer.recipe import CLASSES, PRESETS
 from trainer.record import Records
 from trainer.seeds import Runs, find_levels
 from trainer.wording import AS_SHOWN, AS_TRAINED, percent
-
-Form = Literal["svg", "png"]
-PNG_DPI = 150
-_UNREPEATABLE = {"svg": "Date", "png": "Software"}
-"""Metadata that would differ from day to day, or from version to version."""
-_STYLE: Any = {"svg.hashsalt": "quartet", "font.size": 9, "svg.fonttype": "path"}
 
 SAID, WAS_RIGHT = "confidence, %", "right, %"
 _HUNDRED = range(0, 101, 20)
@@ -34,7 +28,7 @@ def plot_curves(
     records: Records, key: str, label: str, in_percent: bool = False, form: Form = "svg"
 ) -> bytes:
     """One curve a recipe of an `Epoch`'s figure `key` against epochs."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for name, record in records.items():
@@ -49,12 +43,12 @@ def plot_curves(
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
-        return _save(figure, form)
+        return save_figure(figure, form)
 
 
 def plot_confusions(records: Records, form: Form = "svg") -> bytes:
     """The confusion matrices side by side, in percent of the true class."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         columns = min(2, len(records))
         rows = -(-len(records) // columns)
         figure = Figure(figsize=(4.6 * columns, 4.4 * rows), layout="constrained")
@@ -73,12 +67,12 @@ def plot_confusions(records: Records, form: Form = "svg") -> bytes:
             axes.set_title(f"{name}: {percent(record.test.accuracy, 2)}")
             axes.set_xlabel("predicted")
             axes.set_ylabel("true")
-        return _save(figure, form)
+        return save_figure(figure, form)
 
 
 def plot_reliability(measured: dict[str, Confidence]) -> bytes:
     """The reliability diagrams of all runs, side by side."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         columns = min(2, len(measured))
         rows = -(-len(measured) // columns)
         figure = Figure(figsize=(3.6 * columns, 3.6 * rows + 0.3), layout="constrained")
@@ -90,7 +84,7 @@ def plot_reliability(measured: dict[str, Confidence]) -> bytes:
         figure.legend(
             handles=axes.get_lines()[1:], loc="outside upper center", ncols=2, frameon=False
         )
-        return _save(figure)
+        return save_figure(figure)
 
 
 def draw_reliability(axes: Axes, confidence: Confidence, colour: str, ink: str) -> None:
@@ -124,7 +118,7 @@ def plot_predictions(
         labels: the N true classes.
         predicted: recipe name to the N predicted classes.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 1.4 + 0.2 * len(predicted)), layout="constrained")
         for index, image in enumerate(images):
             axes = figure.add_subplot(1, len(images), index + 1)
@@ -144,7 +138,7 @@ def plot_predictions(
                         -0.25, -0.12 - 0.22 * line, name, ha="right", va="top",
                         fontsize=7.5, transform=axes.transAxes,
                     )  # fmt: skip
-        return _save(figure)
+        return save_figure(figure)
 
 
 def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
@@ -155,7 +149,7 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
     ]
     if any(sample.gpu_percent is not None for run in samples.values() for sample in run):
         rows.append(("GPU, %", lambda sample: sample.gpu_percent))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 1.9 * len(rows)), layout="constrained")
         for index, (label, read) in enumerate(rows):
             axes = figure.add_subplot(len(rows), 1, index + 1)
@@ -170,7 +164,7 @@ def plot_resources(samples: dict[str, list[ResourceSample]]) -> bytes:
             axes.grid(alpha=0.3)
         axes.set_xlabel("minutes since the run's first sample")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
-        return _save(figure)
+        return save_figure(figure)
 
 
 def plot_seeds(runs: Runs, records: Records) -> bytes:
@@ -178,7 +172,7 @@ def plot_seeds(runs: Runs, records: Records) -> bytes:
     whose checkpoint is in `records` is ringed; a line marks each mean."""
     groups = runs.grouped()
     shipped = {record.weights_sha256 for record in records.values()}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 0.5 + 0.95 * len(groups)), layout="constrained")
         strips = figure.subplots(len(groups), squeeze=False).flatten()
         for axes, group in zip(strips, groups, strict=True):
@@ -202,11 +196,4 @@ def plot_seeds(runs: Runs, records: Records) -> bytes:
             axes.grid(axis="x", alpha=0.3)
             axes.margins(x=0.08)
         strips[-1].set_xlabel("test accuracy, %")
-        return _save(figure)
-
-
-def _save(figure: Figure, form: Form = "svg") -> bytes:
-    figure.patch.set_facecolor("white")
-    content = io.BytesIO()
-    figure.savefig(content, format=form, dpi=PNG_DPI, metadata={_UNREPEATABLE[form]: None})
-    return content.getvalue()
+        return save_figure(figure)
