@@ -154,7 +154,7 @@ def test_five_cards_with_reasons_are_readable(
     assert width <= inner
     tops = {round(box["y"]) for card in cards(page).all() if (box := card.bounding_box())}
     assert len(tops) == rows
-    for bar in page.locator("#cards .q-bars:not(details *) i").all():
+    for bar in page.locator("#cards .q-card > .q-bars i").all():
         box = bar.bounding_box()
         assert box is not None
         assert box["width"] > 90, "too short to be read"
