@@ -95,6 +95,8 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         screenshot(elsewhere, "beside-phone", full_page=False)
     finally:
         other.close()
+    said.evaluate("(said) => said.scrollIntoView()")
+    screenshot(page, "beside", full_page=False)
     chosen.get_by_label(LABELS["sgd_frozen"], exact=True).check()
     expect(table.get_by_role("columnheader", name=LABELS["sgd_frozen"])).to_be_visible()
     expect(said).to_contain_text("what they start from")
@@ -108,5 +110,3 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         else:
             assert pandas.read_csv(io.BytesIO(content))["model"].nunique() == 3
     expect_fits(page)
-    said.evaluate("(said) => said.scrollIntoView()")
-    screenshot(page, "beside", full_page=False)
