@@ -118,10 +118,6 @@ class Models:
         """A look of a while ago, or None where it is not kept any more."""
         return self._looks.get(key)
 
-    def compute_features(self, pixels: np.ndarray) -> dict[str, Tensor]:
-        """What `pixels (3, S, S)` uint8 are to every model's last layer: `(1, 512)` float32."""
-        return self.quartet.classify(torch.from_numpy(pixels)[None]).features
-
     def compare(self, first: str, second: str) -> tuple[Overlap, Evidence]:
         """What two models get right of the test images, and what decides which is better."""
         one, two = (self.predictions[name] for name in (first, second))

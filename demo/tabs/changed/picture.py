@@ -55,5 +55,5 @@ class Picture:
         """Model to `(1, 512)` float32; empty without a picture."""
         if self._features is None:
             found = self.pixels
-            self._features = {} if found is None else self.models.compute_features(found)
+            self._features = {} if found is None else self.models.look(found).answers.features
         return self._features
