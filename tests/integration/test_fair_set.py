@@ -8,7 +8,6 @@ from trainer.checkpoint import load_record
 from trainer.recipe import PAIRS, PRESETS, RECIPE_NAMES
 
 
-
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_shipped_pair_differs_in_the_optimizer_alone(pair: tuple[str, str]) -> None:
     first, second = (load_record(CHECKPOINTS, name) for name in pair)
