@@ -173,8 +173,8 @@ def test_what_was_recorded_is_told_with_the_guess_and_the_seeds(page: Page) -> N
     assert "You guessed otherwise: the one that trains the last layer alone" in result
     assert "Recorded over 1 seed: in every one, all layers ended 10.0 to 10.0 points" in result
     assert list(answer[page.tab.accuracy][words.CURVE].unique()) == [
-        "Last layer alone",
-        "All layers",
+        "last layer alone",
+        "all layers",
     ]
     page.values[page.tab.guess] = "all"
     assert "As you guessed." in page.show(page.tab.on_look(page.values))[page.tab.result]

@@ -114,7 +114,7 @@ def test_optimizers_are_explained_by_their_steps_and_ends(
             0.2,
             (2.9, 7.1, 3.0),
             ["7.10 at its worst", "that is divergence", "a tenth"],
-            "still",
+            "It still",
         ),
         (
             0.7,
