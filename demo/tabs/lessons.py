@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from demo.faults import explain
 from demo.jobs.progress import Progress
@@ -99,7 +100,7 @@ class LessonsTab:
 
     def _wire(self, tab: gr.Tab) -> None:
         raw: dict[str, Any] = {"preprocess": False, "concurrency_limit": AT_ONCE, **QUIET}
-        held = {self._owner, self.chosen, self.kept, self.guess, self.sent}
+        held: set[Block] = {self._owner, self.chosen, self.kept, self.guess, self.sent}
         drawn = [
             self.picks, self.question, self.guess, self.said, self.result, self.seen, self.states,
             self.accuracy, self.loss, self.timer, self.link, self.chosen, self.kept, self.sent,

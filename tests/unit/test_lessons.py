@@ -17,6 +17,7 @@ from demo.lessons.table import (
     ALONE,
     FORGETTING,
     FROZEN,
+    GUESSING,
     HIGH,
     LAST,
     LESSONS,
@@ -218,4 +219,4 @@ def test_runs_are_found_by_their_settings_and_shared_by_lessons() -> None:
 def test_figures_that_words_take_for_granted() -> None:
     rates = [LESSONS[RATE].runs[name].learning_rate for name in (HIGH, RIGHT)]
     assert rates[0] == pytest.approx(10 * rates[1])
-    assert pytest.approx(math.log(10)) == reasons.GUESSING
+    assert pytest.approx(math.log(10)) == GUESSING
