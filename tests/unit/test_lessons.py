@@ -203,7 +203,8 @@ def test_runs_are_found_by_their_settings_and_shared_by_lessons() -> None:
     both = [frozen.settings(run, RECIPES, seed=7) for run in frozen.runs]
     assert plan_runs(frozen, RECIPES, [], 7) == both
     mine = [make_job(settings, number) for number, settings in enumerate([*both, None])]
-    found = find_runs(frozen, RECIPES, mine)
+    found = find_runs(frozen, RECIPES, mine[::-1])
+    assert list(found) == list(frozen.runs)  # whichever ran last
     assert [job.settings for job in found.values()] == both
     # The other lesson has one of its two runs already: the missing one gets its seed.
     assert find_runs(optimizer, RECIPES, mine).keys() == {SGD}
