@@ -65,7 +65,7 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
     expect(jobs).to_have_count(2, timeout=PATIENCE_MS)
     expect_job(page, "Done")
     chosen = page.locator("#beside-chosen")
-    mine = chosen.get_by_label(re.compile("^job "))
+    mine = chosen.get_by_role("checkbox", name=re.compile("^job "))
     expect(mine).to_have_count(2, timeout=PATIENCE_MS)
     mine.first.check()
     expect(page.locator("#beside")).to_contain_text("Choose one more")
@@ -82,7 +82,7 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
     )
     assert not find_serious(page)
     page.wait_for_url(re.compile("beside="))
-    query = page.url.partition("?")[2]
+    query = re.sub(r"&?__theme=\w+", "", page.url.partition("?")[2])
     assert page.context.browser is not None
     other = page.context.browser.new_context(viewport=PHONE)
     try:
@@ -95,6 +95,8 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         screenshot(elsewhere, "beside-phone", full_page=False)
     finally:
         other.close()
+    said.evaluate("(said) => said.scrollIntoView()")
+    screenshot(page, "beside", full_page=False)
     chosen.get_by_label(LABELS["sgd_frozen"], exact=True).check()
     expect(table.get_by_role("columnheader", name=LABELS["sgd_frozen"])).to_be_visible()
     expect(said).to_contain_text("what they start from")
@@ -108,5 +110,3 @@ def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
         else:
             assert pandas.read_csv(io.BytesIO(content))["model"].nunique() == 3
     expect_fits(page)
-    said.evaluate("(said) => said.scrollIntoView()")
-    screenshot(page, "beside", full_page=False)

@@ -14,7 +14,7 @@ from demo.comparison import compare_with_start
 from demo.exports import Exports, NoSuchFile
 from demo.jobs.backend import NAME
 from demo.jobs.store import DONE, Job, create_token
-from demo.links import BESIDE, TAB
+from demo.links import BESIDE, JOB, TAB
 from demo.tabs.changes import Shown
 from demo.words.common import EPOCH, FINETUNE_TAB, describe_job
 from demo.words.outcome import describe_outcome
@@ -165,9 +165,7 @@ def test_jobs_and_recipes_stand_beside_each_other(page: Page, pair: tuple[str, l
     assert "<td>Adam</td>" in table
     said = shown[beside.said]
     assert said.count("q-dot") == 2 + 3  # what came of each job, and the key
-    assert shown[page.tab.link] == {BESIDE: ",".join(["sgd_full", *map(named, jobs[::-1])])} | {
-        "job": named(jobs[1])
-    }
+    assert shown[page.tab.link] == {JOB: named(jobs[1]), BESIDE: ",".join(names[::-1])}
     page.values[beside.chosen] = names[:1]
     shown = page.show(page.tab.on_look(page.values))
     assert "Choose one more" in shown[beside.said]
