@@ -117,7 +117,7 @@ def page(where: dict[str, Any], recorded: Recorded, recipes: Recipes) -> str:
                 duration(one.seconds),
             ]
             lines.append(f"| {one.seed} | " + " | ".join(cells) + " |")
-        lines += ["", *words.describe_seeds(name, spreads)]
+        lines += ["", words.describe_seeds(name, spreads)]
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,11 +58,18 @@ Line = Sequence[tuple[float, float]]
 
 def frame_lines(lines: Mapping[str, Line], x: str, of: str) -> "pandas.DataFrame | None":
     """Curves as columns `x`, `VALUE` and `of`, which names the curve. A line needs two points; None
-    where none has: a plot that begins empty keeps the margins and the kind of an empty one."""
+    where none has: a plot that begins empty keeps the margins and the kind of an empty one. It
+    keeps the colours, too, that it begins with: a curve without points has a row without a value.
+    """
     import pandas
 
-    rows = [(*point, name) for name, line in lines.items() if len(line) > 1 for point in line]
-    return pandas.DataFrame(rows, columns=[x, VALUE, of]) if rows else None
+    first = next((line[0][0] for line in lines.values() if len(line) > 1), None)
+    if first is None:
+        return None
+    rows = [
+        (*point, name) for name, line in lines.items() for point in (line or [(first, math.nan)])
+    ]
+    return pandas.DataFrame(rows, columns=[x, VALUE, of])
 
 
 def shade(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,8 @@ def find_runs(lesson: Lesson, recipes: Recipes, mine: Sequence[Job]) -> dict[str
         for name, settings in wanted.items():
             if job.settings == settings.changed(seed=seed):
                 seeds.setdefault(seed, {}).setdefault(name, job)
-    return max(seeds.values(), key=len, default={})
+    found = max(seeds.values(), key=len, default={})
+    return {name: found[name] for name in lesson.runs if name in found}
 
 
 def plan_runs(

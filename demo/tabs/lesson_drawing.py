@@ -50,8 +50,9 @@ def draw_result(
     return render(
         "lesson_result.html",
         words=words,
-        outcome=words.describe_outcome(name, runs, settings),
+        outcome=words.describe_outcome(name, runs),
         guessed=words.describe_guess(name, runs, guess) if guess else "",
+        measured=words.describe_measured(runs),
         why=words.TOLD[name].explain(runs, settings),
         seeds=words.describe_seeds(name, spreads),
     )
@@ -87,7 +88,9 @@ def frame_runs(
 ) -> Any:
     """The curves of a lesson's runs."""
     labelled = {
-        words.label_run(name, lesson.runs[name]): [(at, round(scale * y, 3)) for at, y in of_run]
-        for name, of_run in points.items()
+        words.label_run(name, settings): [
+            (at, round(scale * y, 3)) for at, y in points.get(name, ())
+        ]
+        for name, settings in lesson.runs.items()
     }
     return plots.frame_lines(labelled, x, words.CURVE)

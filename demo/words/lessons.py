@@ -26,7 +26,7 @@ from demo.words import reasons
 from demo.words.finetune import describe_state
 from trainer.events import StepSummary
 from trainer.recipe import JobSettings
-from trainer.wording import count, duration, join, percent
+from trainer.wording import count, duration, join
 
 INTRODUCTION = (
     "Four questions, a minute each: **guess**, **run it**, and read why it came out as it did."
@@ -151,15 +151,15 @@ TOLD: dict[str, Told] = {
 """Name of a lesson to what is said of it."""
 
 
-def describe_outcome(name: str, runs: Runs, settings: Mapping[str, JobSettings]) -> str:
-    """Which guess came true, with the figures."""
-    told = TOLD[name]
-    ends = [
-        f"{label_run(run, settings[run])} {percent(one.test_after)}" for run, one in runs.items()
-    ]
+def describe_outcome(name: str, runs: Runs) -> str:
+    """Which guess came true."""
+    return f"The answer: {TOLD[name].guesses[TOLD[name].judge(runs)]}."
+
+
+def describe_measured(runs: Runs) -> str:
+    """What the runs were measured on."""
     tested = next(iter(runs.values())).tested
-    came_true = told.guesses[told.judge(runs)]
-    return f"Right on {count(tested, 'test image')}: {', '.join(ends)}. The answer: {came_true}."
+    return f"Measured on {count(tested, 'test image')} that no run was trained on."
 
 
 def describe_guess(name: str, runs: Runs, guess: str) -> str:
@@ -170,22 +170,24 @@ def describe_guess(name: str, runs: Runs, guess: str) -> str:
     return f"You guessed otherwise: {told.guesses[guess]}."
 
 
-def describe_seeds(name: str, spreads: Mapping[str, Spread]) -> list[str]:
-    """How the effects came out over the recorded seeds: a sentence each."""
-    return [
-        _describe_spread(*TOLD[name].claims[effect], spread) for effect, spread in spreads.items()
-    ]
+def describe_seeds(name: str, spreads: Mapping[str, Spread]) -> str:
+    """How the effects came out over the recorded seeds; of none, nothing."""
+    if not spreads:
+        return ""
+    number = len(next(iter(spreads.values())).values)
+    told = [_tell_spread(*TOLD[name].claims[effect], spread) for effect, spread in spreads.items()]
+    whole = all(spread.held == number for spread in spreads.values())
+    every = "in every one, " if whole else ""
+    return f"Recorded over {count(number, 'seed')}: {every}{join(told)}."
 
 
-def _describe_spread(claim: str, show: Callable[[float, float], str], spread: Spread) -> str:
-    seeds = count(len(spread.values), "seed")
+def _tell_spread(claim: str, show: Callable[[float, float], str], spread: Spread) -> str:
+    """A claim with its figures, and in how many seeds it held where that is not all."""
     holding = [value for value in spread.values if value > 0]
     if not holding:
-        return f"Recorded over {seeds}: in none was it so that {claim.format('at all')}."
+        return f"in none {claim.format('at all')}"
     said = claim.format(show(min(holding), max(holding)))
-    if len(holding) == len(spread.values):
-        return f"Recorded over {seeds}: in every one, {said}."
-    return f"Recorded over {seeds}: in {len(holding)} of them, {said}; in the others not."
+    return said if len(holding) == len(spread.values) else f"in {len(holding)} {said}"
 
 
 def describe_length(seconds: float | None, own: bool) -> str:

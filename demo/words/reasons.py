@@ -182,9 +182,9 @@ def explain_rate(runs: Runs, settings: Settings) -> list[str]:
 def ask_forgetting(runs: Settings, taught: str) -> str:
     mixed = runs[MIXED]
     return (
-        f"The model {inline_label(mixed.start)} is shown {taught}, again and again: once nothing "
-        f"else, once {count(mixed.images, 'other image')} with them. What becomes of everything "
-        f"else that it knows?"
+        f"The model {inline_label(mixed.start)} is shown {taught}, again and again: in one run "
+        f"nothing else, in the other {count(mixed.images, 'other image')} as well. What becomes of "
+        f"everything else that it knows?"
     )
 
 

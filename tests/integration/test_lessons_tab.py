@@ -162,7 +162,7 @@ def test_without_room_nothing_is_left_queued_and_what_was_recorded_is_shown(page
     assert REFUSALS["own_cap"].format(jobs=3) in answer[page.tab.said]
     assert len(page.jobs.of_owner(page.token)) == 2
     assert page.jobs.pictures.of_owner(page.token) == []
-    assert "70.0 %" in answer[page.tab.result]
+    assert "70.0 %" in answer[page.tab.states]
     assert words.RECORDED in answer[page.tab.states]
     answer = page.choose(FROZEN)
     assert words.RECORDED not in answer[page.tab.states]
@@ -175,8 +175,8 @@ def test_what_was_recorded_is_told_with_the_guess_and_the_seeds(page: Page) -> N
     assert "You guessed otherwise: the one that trains the last layer alone" in result
     assert "Recorded over 1 seed: in every one, all layers ended 10.0 to 10.0 points" in result
     assert list(answer[page.tab.accuracy][words.CURVE].unique()) == [
-        "Last layer alone",
-        "All layers",
+        "last layer alone",
+        "all layers",
     ]
     page.values[page.tab.guess] = "all"
     assert "As you guessed." in page.show(page.tab.on_look(page.values))[page.tab.result]
@@ -218,7 +218,7 @@ def test_pictures_taught_are_the_visitors_where_there_are_any(tmp_path: Path) ->
         assert runs is not None
         assert runs[MIXED].images == runs[ALONE].images + 500
         for run in runs.values():
-            assert percent(run.test_after) in answer[page.tab.result]
+            assert percent(run.test_after) in answer[page.tab.states]
             assert run.test_before == runs[ALONE].test_before
         assert answer[page.tab.timer].active is False
         assert page.jobs.pictures.of_owner(token) == []

@@ -62,8 +62,7 @@ def test_recorded_effects_are_as_claimed_under_every_seed(lesson: Lesson) -> Non
     for name, spread in recorded.spreads(lesson).items():
         assert spread.held == len(spread.values) == 5, name
     page = RECORDED.with_suffix(".md").read_text()
-    for sentence in words.describe_seeds(lesson.name, recorded.spreads(lesson)):
-        assert sentence in page
+    assert words.describe_seeds(lesson.name, recorded.spreads(lesson)) in page
     for run in lesson.runs:
         assert " ".join(lesson.settings(run, RECIPES).arguments()) in page
 
@@ -115,7 +114,7 @@ def test_optimizers_are_explained_by_their_steps_and_ends(
             0.2,
             (2.9, 7.1, 3.0),
             ["7.10 at its worst", "that is divergence", "a tenth"],
-            "too coarse",
+            "It still",
         ),
         (
             0.7,
@@ -165,32 +164,32 @@ def test_forgetting_is_explained_by_what_was_forgotten(
 @pytest.mark.parametrize("ends", list(itertools.product((0.2, 0.5, 0.8), repeat=2)), ids=str)
 def test_outcome_and_guess_follow_the_figures(name: str, ends: tuple[float, float]) -> None:
     """Whatever the ends, one guess came true, all else that could be guessed is told to be wrong,
-    and every figure said is one of the runs'."""
+    and why is told with both ends."""
     lesson, told = LESSONS[name], words.TOLD[name]
     runs = {run: build_run(end, 0.5) for run, end in zip(lesson.runs, ends, strict=True)}
     settings = {run: lesson.settings(run, RECIPES) for run in lesson.runs}
-    outcome = words.describe_outcome(name, runs, settings)
+    outcome, sentences = words.describe_outcome(name, runs), told.explain(runs, settings)
     came_true = told.judge(runs)
     assert told.guesses[came_true] in outcome
     for guess in told.guesses:
         said = words.describe_guess(name, runs, guess)
         assert (said == "As you guessed.") == (guess == came_true)
-    percentages = {f"{100 * end:.1f} %" for end in ends}
-    assert set(re.findall(r"[\d.]+ %", outcome)) == percentages
-    assert len(told.explain(runs, settings)) == 3
+    assert len(sentences) == 3
+    assert {f"{100 * end:.1f} %" for end in ends} <= set(
+        re.findall(r"[\d.]+ %", " ".join(sentences))
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ((0.05, 0.1), "over 2 seeds: in every one, all layers ended 5.0 to 10.0 points above"),
-        ((0.05, -0.1), "in 1 of them, all layers ended 5.0 to 5.0 points above"),
-        ((-0.05, -0.1), "in none"),
+        ((0.05, -0.1), "2 seeds: in 1 all layers ended 5.0 to 5.0 points above"),
+        ((-0.05, -0.1), "2 seeds: in none all layers ended at all above"),
     ],
 )
 def test_seeds_that_go_the_other_way_are_told(values: tuple[float, ...], said: str) -> None:
-    (sentence,) = words.describe_seeds(FROZEN, {"unfrozen": Spread(values)})
-    assert said in sentence
+    assert said in words.describe_seeds(FROZEN, {"unfrozen": Spread(values)})
 
 
 def make_job(settings: JobSettings | None, number: int) -> Job:
@@ -203,7 +202,8 @@ def test_runs_are_found_by_their_settings_and_shared_by_lessons() -> None:
     both = [frozen.settings(run, RECIPES, seed=7) for run in frozen.runs]
     assert plan_runs(frozen, RECIPES, [], 7) == both
     mine = [make_job(settings, number) for number, settings in enumerate([*both, None])]
-    found = find_runs(frozen, RECIPES, mine)
+    found = find_runs(frozen, RECIPES, mine[::-1])
+    assert list(found) == list(frozen.runs)  # whichever ran last
     assert [job.settings for job in found.values()] == both
     # The other lesson has one of its two runs already: the missing one gets its seed.
     assert find_runs(optimizer, RECIPES, mine).keys() == {SGD}
