@@ -42,21 +42,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", type=Path, default=Path(sys.executable), metavar="FILE")
     options = parser.parse_args()
+    python = options.python.absolute()  # the app runs in another folder
     with tempfile.TemporaryDirectory(prefix="quartet-space-") as temporary:
         # Others may go through it, for the app runs as another user.
         Path(temporary).chmod(0o755)
         app, home = Path(temporary) / "app", Path(temporary) / "home"
         write_space(app, SPACE)
         home.mkdir()
-        user = find_user(options.python)
+        user = find_user(python)
         if user is not None:
             os.chown(home, user, user)
         before = seal(app)
         variables = list_variables(app, home)
         with (
-            running_app(
-                folder=app, python=options.python, variables=variables, user=user
-            ) as running,
+            running_app(folder=app, python=python, variables=variables, user=user) as running,
             framing(running.url.replace("0.0.0.0", "127.0.0.1")) as page,
         ):
             visit(page)
@@ -106,9 +105,11 @@ def list_variables(app: Path, home: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     node = shutil.which("node")
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout \
-        if node else ""  # fmt: skip
-    if told and int(told.strip("v\n").split(".")[0]) >= SSR_NODE:
+    told = ""
+    if node:
+        command = [node, "--version"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    if told and int(told.strip("v").split(".")[0]) >= SSR_NODE:
         variables["GRADIO_SSR_MODE"] = "true"
     else:
         say(f"is not rendered on the server: that takes Node {SSR_NODE}, here is {told or 'none'}")

@@ -245,7 +245,7 @@ class _Child:
         kind, cut = FORMATS.index(contents.kind), CROPS.index(crop)
         header = REQUEST.pack(kind, contents.orientation, cut, side, count)
         for part in (header, *contents.parts):
-            self._wait(self._socket.sendall, part, deadline, "picture_too_slow")
+            self._wait(self._socket.sendall, part, deadline, "picture_not_whole")
         self._socket.settimeout(min(SLOW_S, self._timeout_s))
         try:
             self._socket.recv(1, socket.MSG_PEEK)
