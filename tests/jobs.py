@@ -4,8 +4,10 @@ import contextlib
 import time
 from pathlib import Path
 
-from demo.jobs.backend import EVENTS
+from demo.jobs.backend import EVENTS, NAME
 from demo.jobs.store import DONE, JobStore, create_id
+from tests.conftest import CHECKPOINTS
+from trainer.checkpoint import load_record
 from trainer.events import EpochFinished, Event, EventLog, RunFinished, StepSummary
 from trainer.recipe import JobSettings
 
@@ -17,7 +19,9 @@ def seed_pace(home: Path, trained: str, images_per_s: float) -> None:
     and measuring took no time."""
     job_id, now_s = create_id(), time.time()
     with contextlib.closing(JobStore(home / "jobs.sqlite3")) as store:
-        store.add(job_id, JobSettings().changed(trained=trained), SOMEONE)
+        image_px = load_record(CHECKPOINTS, "sgd_full").recipe.image_px  # what the form begins with
+        settings = JobSettings().changed(trained=trained, image_px=image_px)
+        store.add(job_id, settings, SOMEONE)
         store.update(job_id, state=DONE, started_s=now_s, ended_s=now_s)
     write_epochs(home / "jobs" / job_id / EVENTS, 1, images_per_s)
 
@@ -48,3 +52,12 @@ def write_epochs(path: Path, count: int, images_per_s: float = 100.0) -> None:
         )
     )  # fmt: skip
     log.close()
+
+
+def copy_as_jobs(name: str, folder: Path) -> None:
+    """Puts one of the four into a folder as a job's model, which has no detector of its own."""
+    for suffix in (".safetensors", ".predictions.safetensors"):
+        (folder / f"{NAME}{suffix}").symlink_to(CHECKPOINTS / f"{name}{suffix}")
+    changed = {"name": NAME, "familiarity": None, "familiarity_sha256": None}
+    record = load_record(CHECKPOINTS, name).model_copy(update=changed)
+    (folder / f"{NAME}.json").write_text(record.as_json())

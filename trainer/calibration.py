@@ -58,8 +58,9 @@ class Reliability:
 
     @property
     def right(self) -> float:
-        """Share of all images that is right, 0..1."""
-        return self._mean(self.accuracy)
+        """Share of all images that is right, 0..1, as exact as a count."""
+        right = (self.accuracy * self.counts).round().sum()
+        return (right / self.counts.sum()).item()
 
     @property
     def lean(self) -> int:

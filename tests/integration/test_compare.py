@@ -27,6 +27,7 @@ from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.common import LABELS, inline_label
 from tests.conftest import CHECKPOINTS
+from tests.jobs import copy_as_jobs
 from trainer.data import Dataset, split_validation
 from trainer.explain.analysed import FILE, Analysis
 from trainer.explain.perturbations import PERTURBATIONS, trace_confidence
@@ -245,8 +246,7 @@ def store_done(jobs: Jobs, name: str) -> None:
     with jobs._queue.changed:  # before it is begun
         job = jobs._store.add(job_id, JobSettings(start=name), OWNER)
         jobs.folder(job).mkdir(parents=True)
-        for path in CHECKPOINTS.glob(f"{name}.*"):
-            (jobs.folder(job) / path.name.replace(name, NAME)).symlink_to(path)
+        copy_as_jobs(name, jobs.folder(job))
         jobs._store.update(job_id, state=DONE)
 
 

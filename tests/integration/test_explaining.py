@@ -149,7 +149,9 @@ def test_own_model_is_explained_beside_the_set(
         (tmp_path / f"mine{suffix}").symlink_to(CHECKPOINTS / f"adam_frozen{suffix}")
     record = load_record(CHECKPOINTS, "adam_frozen")
     origin = build_origin().model_copy(update={"start": "sgd_frozen"})
-    record = record.model_copy(update={"name": "mine", "origin": origin})
+    record = record.model_copy(
+        update={"name": "mine", "origin": origin, "familiarity": None, "familiarity_sha256": None}
+    )
     (tmp_path / "mine.json").write_text(record.as_json())
     own = analysing.analyse_own(
         tmp_path / "mine.safetensors", CHECKPOINTS, few, analysis.plane, lambda _: None

@@ -11,6 +11,8 @@ from torchvision import transforms
 from tests.conftest import CHECKPOINTS, ROOT, Run
 from trainer import checkpoint
 from trainer.data import Dataset, load_sample_rows
+from trainer.explain.analysed import FILE as ANALYSIS
+from trainer.explain.sweep import FILE as SWEEP
 from trainer.mistakes import FACTS_FILE, IMAGES_FILE, MOST_BYTES, MistakesFacts, load_mistakes
 from trainer.recipe import RECIPE_NAMES
 from trainer.reference import load_reference, reference_accuracy
@@ -36,7 +38,13 @@ def test_shipped_set_is_complete_and_small() -> None:
     ]
     assert sum(path.stat().st_size for path in detectors) < 5e6
     expected |= {path.name for path in detectors}
-    assert names - {RUNS_FILE} == expected | {"events.jsonl", IMAGES_FILE, FACTS_FILE}
+    assert names - {RUNS_FILE} == expected | {
+        "events.jsonl",
+        IMAGES_FILE,
+        FACTS_FILE,
+        ANALYSIS,
+        SWEEP,
+    }
     assert sum(path.stat().st_size for path in CHECKPOINTS.iterdir()) < 100e6
 
 
@@ -77,8 +85,8 @@ def test_documented_lines_reproduce_recorded_predictions(
     metadata = shipped.metadata
     prepare = transforms.Compose(
         [
-            transforms.Resize(int(metadata["image_px"]), antialias=False),
             transforms.ConvertImageDtype(torch.float32),
+            transforms.Resize(int(metadata["image_px"]), antialias=False),
             transforms.Normalize(eval(metadata["mean"]), eval(metadata["std"])),
         ]
     )

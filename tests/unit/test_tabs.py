@@ -19,7 +19,6 @@ from PIL import Image
 
 from demo.analyses import Analyses
 from demo.gallery import EXAMPLES_DIR, Gallery
-from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.store import DONE, create_id
 from demo.models import Classification, Models
@@ -35,6 +34,7 @@ from demo.words.accuracy import CONFIDENCE_COLUMNS
 from demo.words.common import LABELS, PLAIN, inline_label
 from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
+from tests.jobs import copy_as_jobs
 from tests.records import build_facts
 from trainer.calibration import measure_confidence
 from trainer.recipe import CLASSES, PLAIN_BACKBONE, JobSettings
@@ -228,9 +228,7 @@ def store_done(shared: Shared, start: str) -> None:
     with jobs._queue.changed:  # before it is begun
         job = jobs._store.add(job_id, JobSettings(start=start), OWNER)
         jobs.folder(job).mkdir(parents=True)
-        for path in CHECKPOINTS.glob("sgd_frozen.*"):
-            name = path.name.replace("sgd_frozen", NAME)
-            (jobs.folder(job) / name).symlink_to(path)
+        copy_as_jobs("sgd_frozen", jobs.folder(job))
         jobs._store.update(job_id, state=DONE)
 
 

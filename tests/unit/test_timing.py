@@ -40,11 +40,10 @@ def test_both_frozen_models_carry_the_features_they_share(records: dict[str, Rec
     assert times["sgd_full"].shared_s == 0
 
 
-def test_shipped_pair_is_within_a_second_of_steps(records: dict[str, Record]) -> None:
+def test_shipped_pair_takes_about_as_long_alone(records: dict[str, Record]) -> None:
     times = time_alone(records)
     sgd, adam = times["sgd_frozen"], times["adam_frozen"]
-    steps = abs(records["sgd_frozen"].train_s - records["adam_frozen"].train_s)
-    assert sgd.alone_s == pytest.approx(adam.alone_s, abs=steps + 1)
+    assert sgd.alone_s == pytest.approx(adam.alone_s, rel=0.1)  # each with the pass they share
     said = describe_times({"sgd_frozen": sgd.shared_s, "adam_frozen": adam.shared_s})
     assert said.startswith("SGD (last layer) and Adam (last layer) share one pass")
 
