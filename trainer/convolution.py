@@ -51,6 +51,9 @@ class Convolution:
         convolve = torch.ops.mkldnn._convolution_pointwise
         if add is None:
             result: Tensor = convolve(maps, *layer, "relu" if clip else "none", [], "")
+        elif add.shape[2:] == (1, 1):
+            # torch 2.11, the newest that ZeroGPU runs, cannot add maps of one pixel as it goes.
+            result = _finish(convolve(maps, *layer, "none", [], ""), add, clip)
         else:
             then = "relu" if clip else None
             result = convolve.binary(maps, add, *layer, "add", 1.0, then, [], "")
@@ -61,6 +64,10 @@ class Convolution:
         padding, stride, *_ = self._geometry
         kernel = kernel.contiguous(memory_format=torch.channels_last)
         result = F.conv2d(maps, kernel, self._shift, stride, padding)
-        if add is not None:
-            result = result + add
-        return result.relu_() if clip else result
+        return _finish(result, add, clip)
+
+
+def _finish(result: Tensor, add: Tensor | None, clip: bool) -> Tensor:
+    if add is not None:
+        result = result + add
+    return result.relu_() if clip else result
