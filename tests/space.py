@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -95,7 +96,7 @@ def list_variables(app: Path, home: Path) -> dict[str, str]:
         "SPACE_TITLE": "Quartet",
         "SPACE_HOST": f"{owner}-{name}.hf.space",
         "GRADIO_SERVER_NAME": "0.0.0.0",
-        "GRADIO_NUM_PORTS": "1",
+        "GRADIO_SERVER_PORT": str(find_port()),
         "HOME": str(home),
         "HF_HOME": str(home / ".cache" / "huggingface"),
         "QUARTET_HOME": str(home / "data"),
@@ -114,6 +115,14 @@ def list_variables(app: Path, home: Path) -> dict[str, str]:
     else:
         say(f"is not rendered on the server: that takes Node {SSR_NODE}, here is {told or 'none'}")
     return variables
+
+
+def find_port() -> int:
+    """A free one: there the app has its own machine, here perhaps not."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def seal(folder: Path) -> dict[Path, str]:
@@ -165,7 +174,7 @@ def visit(url: str) -> None:
         app.locator("#picture input[type=file]").set_input_files(PICTURE)
         expect(cards).to_have_count(4)
         open_tab(app, ACCURACY_TAB)
-        expect(app.locator("#alone figure").first).to_be_visible()
+        expect(app.locator("#overview table").first).to_be_visible()
         open_tab(app, FINETUNE_TAB)
         app.get_by_label("Training images").fill("64")
         app.locator("#start-job").click()
