@@ -23,13 +23,13 @@ from demo.words.seeds import describe_evidence
 from trainer.checkpoint import load_record
 from trainer.errors import CheckpointError
 from trainer.metrics import measure_overlap
-from trainer.palette import COLOURS
+from trainer.palette import COLOURS, OWN_COLOUR
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
 from trainer.record import Record
 
 MOST = 6
 """Models at a time: as many colours as can be told apart."""
-JOB_COLOURS = ("#009e73", "#cc79a7", *COLOURS.values())
+JOB_COLOURS = (OWN_COLOUR, "#cc79a7", *COLOURS.values())
 """Of Okabe and Ito's palette: those that no recipe has, then those that the recipes leave free."""
 
 

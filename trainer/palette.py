@@ -7,6 +7,8 @@ COLOURS = {
     "adam_frozen": "#e69f00",
 }
 """Okabe and Ito's palette, safe for colour-blind readers: optimizer by hue, frozen paler."""
+OWN_COLOUR = "#009e73"
+"""Of a model that is none of the four: their green."""
 CLASS_COLOURS = (
     "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd",
     "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",

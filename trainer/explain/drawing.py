@@ -12,14 +12,12 @@ from trainer.explain.explanation import Explanation
 from trainer.explain.painting import paint_heat
 from trainer.explain.paths import list_places
 from trainer.explain.perturbations import Curve, Kind
-from trainer.palette import CLASS_COLOURS, COLOURS, STAGE_COLOURS
+from trainer.palette import CLASS_COLOURS, COLOURS, OWN_COLOUR, STAGE_COLOURS
 from trainer.plotting import STYLE, save_figure
 from trainer.recipe import CLASSES
 from trainer.record import Records
 
 _HEAT_PX = 192
-_OWN_COLOUR = "#009e73"
-"""Of a model that is none of the four: Okabe and Ito's green."""
 
 
 def draw_reasons(
@@ -174,4 +172,4 @@ def _list_neighbours(explanation: Explanation) -> list[tuple[int, int]]:
 
 
 def _colour(name: str) -> str:
-    return COLOURS.get(name, _OWN_COLOUR)
+    return COLOURS.get(name, OWN_COLOUR)

@@ -12,11 +12,8 @@ from demo.words import compare as words
 from demo.words.common import LABELS, inline_label, start_label
 from trainer.errors import CheckpointError
 from trainer.explain.neighbours import Bank
-from trainer.palette import COLOURS
+from trainer.palette import COLOURS, OWN_COLOUR
 from trainer.predict import Answers, Quartet
-
-OWN_COLOUR = "#009e73"
-"""Okabe and Ito's green, which none of the four has."""
 
 
 @dataclass(frozen=True)
