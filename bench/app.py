@@ -2,7 +2,8 @@
 `python -m bench.app`, about ten minutes on two cores.
 
 A request is what a client of Gradio's HTTP API does: upload the picture, call `/classify`, read
-the answer. Writes docs/app-benchmarks.json and docs/app-benchmarks.md.
+the answer; and, of ours, one request to `/v1/classify`. Writes docs/app-benchmarks.json and
+docs/app-benchmarks.md.
 """
 
 import argparse
@@ -16,8 +17,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,12 @@ from demo.gallery import EXAMPLES_DIR
 RESULTS = Path("docs/app-benchmarks.json")
 PAGE = Path("docs/app-benchmarks.md")
 SERVERS = {"ours": ["app.py"], "peer": ["-m", "bench.peer"]}
-SETTINGS: dict[str, list[str]] = {"ours": ["centre"], "peer": []}
-"""What `/classify` takes besides the picture."""
+ONE_REQUEST = "ours, /v1"
+"""Our app asked in one request."""
 START_LIMIT_S = 120
 WARM_UP_REQUESTS = 50
+Runs = list[dict[str, dict[str, float]]]
+"""Each repeat's figures of each of `ASK`'s ways."""
 REQUESTS = 100
 """Requests a case, one after the other."""
 USERS, REQUESTS_PER_USER = 32, 20
@@ -47,7 +51,6 @@ class Server:
     """A running app."""
 
     url: str
-    settings: list[str]
     process: psutil.Process
     start_s: float
     """From starting the process to its first answer."""
@@ -65,16 +68,19 @@ def main() -> None:
     options = parser.parse_args()
     small = (EXAMPLES_DIR / "cat-test.png").read_bytes()
     large = photograph()
-    runs = []
+    runs: Runs = []
     for _ in range(options.repeats):
         run: dict[str, dict[str, float]] = {}
         with contextlib.ExitStack() as running:
             servers = {name: running.enter_context(serving(name, small)) for name in SERVERS}
             for name, server in servers.items():
                 run[name] = {"start_s": server.start_s}
-                asyncio.run(ask_in_turn(server.url, server.settings, small, WARM_UP_REQUESTS))
+                asyncio.run(ask_in_turn(server.url, ASK[name], small, WARM_UP_REQUESTS))
+            run[ONE_REQUEST] = {}
+            urls = {name: server.url for name, server in servers.items()}
+            urls[ONE_REQUEST] = urls["ours"]
             for case, content in (("small_png", small), ("phone_jpeg", large)):
-                latencies = asyncio.run(ask_alternately(servers, content))
+                latencies = asyncio.run(ask_alternately(urls, content))
                 for name, seconds in latencies.items():
                     run[name] |= {
                         f"{case}_p50_s": statistics.median(seconds),
@@ -82,9 +88,10 @@ def main() -> None:
                     }
             for name, server in servers.items():
                 run[name]["memory_bytes"] = server.memory_bytes()
-                run[name] |= asyncio.run(ask_at_once(server.url, server.settings, small))
+            for name, url in urls.items():
+                run[name] |= asyncio.run(ask_at_once(url, ASK[name], small))
             before = servers["ours"].memory_bytes()
-            asyncio.run(ask_in_turn(servers["ours"].url, SETTINGS["ours"], small, GROWTH_REQUESTS))
+            asyncio.run(ask_in_turn(urls["ours"], ASK["ours"], small, GROWTH_REQUESTS))
             run["ours"]["growth_bytes"] = servers["ours"].memory_bytes() - before
         print(json.dumps(run), flush=True)
         runs.append(run)
@@ -123,24 +130,24 @@ def serving(name: str, picture: bytes, errors: int | None = None) -> Iterator[Se
     try:
         while True:
             try:
-                asyncio.run(ask_in_turn(url, SETTINGS[name], picture, 1))
+                asyncio.run(ask_in_turn(url, ASK[name], picture, 1))
                 break
             except httpx.TransportError:
                 if process.poll() is not None or time.perf_counter() - start > START_LIMIT_S:
                     raise
                 time.sleep(0.02)
-        yield Server(url, SETTINGS[name], psutil.Process(process.pid), time.perf_counter() - start)
+        yield Server(url, psutil.Process(process.pid), time.perf_counter() - start)
     finally:
         process.terminate()
         process.wait()
 
 
-async def ask(client: httpx.AsyncClient, content: bytes, settings: list[str]) -> None:
-    """One request.
+Ask = Callable[[httpx.AsyncClient, bytes], Awaitable[None]]
+"""Asks about a picture once. Raises RuntimeError where the answer is an error."""
 
-    Raises:
-        RuntimeError: the answer is an error.
-    """
+
+async def ask_gradio(settings: list[str], client: httpx.AsyncClient, content: bytes) -> None:
+    """Asks `/classify`, which takes `settings` besides the picture."""
     uploaded = await client.post("/gradio_api/upload", files={"files": ("picture", content)})
     file = {"path": uploaded.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
     called = await client.post("/gradio_api/call/classify", json={"data": [file, *settings]})
@@ -150,39 +157,53 @@ async def ask(client: httpx.AsyncClient, content: bytes, settings: list[str]) ->
         raise RuntimeError(answer[:500])
 
 
-async def ask_in_turn(url: str, settings: list[str], content: bytes, count: int) -> None:
+async def ask_v1(client: httpx.AsyncClient, content: bytes) -> None:
+    """Asks `/v1/classify`."""
+    answer = await client.post("/v1/classify", files={"file": ("picture", content)})
+    if answer.status_code != httpx.codes.OK:
+        raise RuntimeError(answer.text[:500])
+
+
+ASK: dict[str, Ask] = {
+    "ours": partial(ask_gradio, ["centre"]),
+    "peer": partial(ask_gradio, []),
+    ONE_REQUEST: ask_v1,
+}
+
+
+async def ask_in_turn(url: str, ask: Ask, content: bytes, count: int) -> None:
     """Requests of one user."""
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for _ in range(count):
-            await ask(client, content, settings)
+            await ask(client, content)
 
 
-async def ask_alternately(servers: dict[str, Server], content: bytes) -> dict[str, list[float]]:
-    """Latencies in seconds of one user who asks the servers in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in servers}
+async def ask_alternately(urls: dict[str, str], content: bytes) -> dict[str, list[float]]:
+    """Latencies in seconds of one user who asks in turn in each of these ways of `ASK`."""
+    seconds: dict[str, list[float]] = {name: [] for name in urls}
     async with contextlib.AsyncExitStack() as open_clients:
         clients = {
             name: await open_clients.enter_async_context(
-                httpx.AsyncClient(base_url=server.url, timeout=60)
+                httpx.AsyncClient(base_url=url, timeout=60)
             )
-            for name, server in servers.items()
+            for name, url in urls.items()
         }
         for _ in range(REQUESTS):
             for name, client in clients.items():
                 start = time.perf_counter()
-                await ask(client, content, servers[name].settings)
+                await ASK[name](client, content)
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
 
-async def ask_at_once(url: str, settings: list[str], content: bytes) -> dict[str, float]:
+async def ask_at_once(url: str, ask: Ask, content: bytes) -> dict[str, float]:
     """Throughput with many users at once, and how many of their requests failed."""
 
     async def be_user(client: httpx.AsyncClient) -> int:
         failed = 0
         for _ in range(REQUESTS_PER_USER):
             try:
-                await ask(client, content, settings)
+                await ask(client, content)
             except (RuntimeError, httpx.HTTPError):
                 failed += 1
         return failed
@@ -227,29 +248,40 @@ def page(results: dict[str, Any]) -> str:
         f"{results['repeats']} times over with fresh processes; "
         f"the peer is [bench/peer.py](../bench/peer.py), the same four checkpoints in a plain "
         f"Gradio app. A request uploads the picture, calls the endpoint and reads the answer, over "
-        f"loopback; the small PNG has 32 x 32 pixels, the JPEG "
+        f"loopback; to `/v1/classify` it is one POST. The small PNG has 32 x 32 pixels, the JPEG "
         f"{results['photograph_bytes'] / 1e6:.1f} MB. "
         f"Latencies are of {REQUESTS} requests by one user. Given are median and, in brackets, "
         f"minimum and maximum of the repeats.",
         "",
-        "| figure | peer | ours | ours / peer |",
-        "| --- | --- | --- | --- |",
+        f"| figure | peer | ours | ours / peer | {ONE_REQUEST} | {ONE_REQUEST} / peer |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for title, key, scale, unit in rows:
-        cells = [
-            spread([run[name][key] * scale for run in runs], "{:,.1f}") + f" {unit}".rstrip()
-            for name in ("peer", "ours")
-        ]
-        ratios = ""
-        if all(run["peer"][key] for run in runs):
-            ratios = spread([run["ours"][key] / run["peer"][key] for run in runs], "{:.2f}x")
-        lines.append(f"| {title} | {cells[0]} | {cells[1]} | {ratios} |")
+        cells = [_tell(runs, "peer", key, scale, unit)]
+        for name in ("ours", ONE_REQUEST):
+            cells.append(_tell(runs, name, key, scale, unit))
+            cells.append(_tell_ratio(runs, name, key))
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     growth = spread([run["ours"]["growth_bytes"] / 1e6 for run in runs], "{:,.1f}")
     lines += [
         "",
         f"Memory of ours changed by {growth} MB over {GROWTH_REQUESTS:,} further requests.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _tell(runs: Runs, name: str, key: str, scale: float, unit: str) -> str:
+    """A figure's median and spread; empty where it was not measured."""
+    if any(key not in run.get(name, {}) for run in runs):
+        return ""
+    return f"{spread([run[name][key] * scale for run in runs], '{:,.1f}')} {unit}".strip()
+
+
+def _tell_ratio(runs: Runs, name: str, key: str) -> str:
+    """The same of its ratio to the peer's; empty where that is nothing, too."""
+    if any(key not in run.get(name, {}) or not run["peer"][key] for run in runs):
+        return ""
+    return spread([run[name][key] / run["peer"][key] for run in runs], "{:.2f}x")
 
 
 if __name__ == "__main__":

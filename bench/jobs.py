@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from bench.app import REQUESTS, WARM_UP_REQUESTS, Server, ask_alternately, ask_in_turn, serving
+from bench.app import ASK, REQUESTS, WARM_UP_REQUESTS, Server, ask_alternately, ask_in_turn, serving
 from bench.tables import describe_run, measured_on, spread
 from demo.gallery import EXAMPLES_DIR
 from demo.jobs.backend import EVENTS, SHIPPED
@@ -151,7 +151,7 @@ def time_requests(home: Path) -> dict[str, dict[str, float]]:
     """Latencies of `/classify` while nothing else runs, beside a job, and after it."""
     picture = (EXAMPLES_DIR / "cat-test.png").read_bytes()
     with serving("ours", picture) as server, open_jobs(home) as jobs:
-        asyncio.run(ask_in_turn(server.url, server.settings, picture, WARM_UP_REQUESTS))
+        asyncio.run(ask_in_turn(server.url, ASK["ours"], picture, WARM_UP_REQUESTS))
         timed = {"idle": time_asking(server, picture)}
         token = create_token()
         job = jobs.start(ENDLESS, token)
@@ -168,7 +168,7 @@ def time_requests(home: Path) -> dict[str, dict[str, float]]:
 
 def time_asking(server: Server, picture: bytes) -> dict[str, float]:
     """Median and 95th percentile of one user's requests."""
-    seconds = asyncio.run(ask_alternately({"ours": server}, picture))["ours"]
+    seconds = asyncio.run(ask_alternately({"ours": server.url}, picture))["ours"]
     return {
         "p50_s": statistics.median(seconds),
         "p95_s": statistics.quantiles(seconds, n=20)[-1],

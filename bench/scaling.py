@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from bench import app as app_bench
-from bench.app import SETTINGS, USERS, ask_at_once, ask_in_turn, serving
+from bench.app import ASK, USERS, ask_at_once, ask_in_turn, serving
 from bench.tables import measured_on
 from demo.gallery import EXAMPLES_DIR
 from demo.jobs.limits import Limits
@@ -56,8 +56,8 @@ def measure(repeats: int) -> dict[str, Any]:
                 continue
             with serving("ours", content) as server:
                 pin(server.process, available[:count])
-                asyncio.run(ask_in_turn(server.url, SETTINGS["ours"], content, 50))
-                answered = asyncio.run(ask_at_once(server.url, SETTINGS["ours"], content))
+                asyncio.run(ask_in_turn(server.url, ASK["ours"], content, 50))
+                answered = asyncio.run(ask_at_once(server.url, ASK["ours"], content))
                 memory = server.memory_bytes()
             runs.append({"cores": count, "memory_bytes": memory, **answered})
     return {
