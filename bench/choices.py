@@ -16,9 +16,10 @@ from bench.photographs import SIDES, Photographs, load_photographs
 from trainer import checkpoint
 from trainer.data import load_dataset, split_validation
 from trainer.device import is_bf16_fast
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.events import EpochFinished, Event
 from trainer.model import load_backbone
+from trainer.placement import Placement
 from trainer.recipe import NATIVE_PX, PRESETS, RECIPE_NAMES
 from trainer.stop import StopRequest
 
@@ -26,7 +27,9 @@ RESULTS = Path("docs/choices.json")
 PAGE = Path("docs/choices.md")
 _FEW = torch.arange(20)
 
-_HALF_EPOCH = {"steps": 350, "schedule": "cosine", "average_decay": 0.0}
+_HALF_EPOCH = {
+    "steps": 350, "schedule": "cosine", "average_decay": 0.0, "early_fraction": 0.0, "image_px": 64,
+}  # fmt: skip
 FULL: list[dict[str, Any]] = [
     _HALF_EPOCH,
     {**_HALF_EPOCH, "batch_norm_momentum": 0.0},
@@ -40,6 +43,8 @@ FULL: list[dict[str, Any]] = [
     {**_HALF_EPOCH, "label_smoothing": 0.1},
     {**_HALF_EPOCH, "average_decay": 0.99},
     {**_HALF_EPOCH, "image_px": 32},
+    {**_HALF_EPOCH, "image_px": 96},
+    {**_HALF_EPOCH, "image_px": 96, "early_fraction": 0.7},
 ]
 _HEAD = {"epochs": 20, "batch_size": 128, "image_px": 96, "schedule": "cosine"}
 FROZEN: list[dict[str, Any]] = [

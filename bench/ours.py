@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from trainer.data import Dataset, load_dataset
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.model import load_backbone
+from trainer.placement import Placement
 from trainer.recipe import PRESETS
 from trainer.stop import StopRequest
 

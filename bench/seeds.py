@@ -13,9 +13,10 @@ import torch
 
 from trainer.checkpoint import load_record
 from trainer.data import load_dataset
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.events import EventLog
 from trainer.model import load_backbone
+from trainer.placement import Placement
 from trainer.recipe import PRESETS
 from trainer.stop import StopRequest
 

@@ -11,10 +11,11 @@ from typing import Any, Self
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import load_dataset
 from trainer.device import find_device
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.errors import TrainingError
 from trainer.events import EventLog, RunFailed
 from trainer.picture import Crop
+from trainer.placement import Placement
 from trainer.predict import Quartet
 from trainer.progress import listening
 from trainer.recipe import JobSettings

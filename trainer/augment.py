@@ -79,16 +79,17 @@ def plan_epoch(recipe: Recipe, epoch: int, count: int, device: torch.device) -> 
     return EpochPlan(*(tensor.to(device) for tensor in drawn))
 
 
-def augment(images: Tensor, plan: EpochPlan, recipe: Recipe) -> Tensor:
+def augment(images: Tensor, plan: EpochPlan, recipe: Recipe, image_px: int) -> Tensor:
     """Shifts, recolours, crops, blurs, sharpens and mirrors a batch.
 
     Args:
         images: `(N, 3, 32, 32)` uint8.
         plan: of these very images.
+        image_px: side of what is seen.
 
     Returns:
-        `(N, 3, S, S)` float32, still in 0..255; S is the recipe's `image_px` where it
-        resamples, else 32.
+        `(N, 3, S, S)` float32, still in 0..255; S is `image_px` where the recipe resamples, else
+        32.
     """
     pixels = images.float()
     if recipe.crop_padding_px:
@@ -97,8 +98,8 @@ def augment(images: Tensor, plan: EpochPlan, recipe: Recipe) -> Tensor:
         pixels = _recolour(pixels, plan.colour)
     if not recipe.resampled:
         return torch.where(plan.flip[:, None, None, None], pixels.flip(3), pixels)
-    rows = _resampling(plan.box[:, 0], plan.box[:, 2], plan.blur, recipe.image_px)
-    columns = _resampling(plan.box[:, 1], plan.box[:, 3], plan.blur, recipe.image_px)
+    rows = _resampling(plan.box[:, 0], plan.box[:, 2], plan.blur, image_px)
+    columns = _resampling(plan.box[:, 1], plan.box[:, 3], plan.blur, image_px)
     columns = torch.where(plan.flip[:, None, None], columns.flip(1), columns)
     enlarged = rows[:, None] @ pixels @ columns[:, None].mT
     if not recipe.sharpening:

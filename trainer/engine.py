@@ -5,9 +5,6 @@ a state is just weights, optimizer and sums, and a resumed run on the CPU ends b
 to one that was never interrupted.
 """
 
-import datetime
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +14,7 @@ from torchvision.models import ResNet
 
 from trainer import checkpoint, metrics
 from trainer.augment import plan_epoch
-from trainer.calibration import fit_temperature
 from trainer.data import Dataset, Split, split_validation
-from trainer.distributed import World
 from trainer.errors import CheckpointError, TrainingError
 from trainer.events import (
     EpochFinished,
@@ -30,42 +25,15 @@ from trainer.events import (
     StartEvaluated,
 )
 from trainer.examples import Examples, FeatureExamples, Features, ImageExamples, compute_all
-from trainer.familiarity import draw_rows
-from trainer.figures import FittedFamiliarity, Outputs, fit_stored, stored_outputs
-from trainer.model import (
-    Backbone,
-    build_pretrained,
-    prepare_for_training,
-    restore_padding,
-)
+from trainer.finish import Finisher
+from trainer.model import Backbone, build_pretrained, prepare_for_training
 from trainer.optimizers import build_optimizer
+from trainer.placement import Placement
 from trainer.recipe import Recipe
-from trainer.record import BackboneFacts, DataFacts, Figures, Origin, Record
-from trainer.resources import describe_hardware, list_versions, sample_resources
+from trainer.record import Figures, Origin, Record
+from trainer.resources import describe_hardware, sample_resources
 from trainer.run import Run
 from trainer.stop import Interrupted, StopRequest
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where a run computes, writes, and how often it saves."""
-
-    folder: Path
-    device: torch.device
-    precision: str = "fp32"
-    """`fp32`, or `bf16` for autocast of the full recipes' steps and of the evaluations between
-    them (the history). A finished checkpoint's `validation` and `test` are always fp32."""
-    resume: bool = False
-    save_every_s: float = 60.0
-    summary_every_s: float = 5.0
-    world: World = field(default_factory=World)
-    keep_features: bool = False
-    """Keeps a frozen backbone's features in the user's cache, for the next run on few images."""
-    measure_start: bool = False
-    """Measures what the weights do before the first step."""
-    keep_stopped: bool = False
-    """A run that is told to stop keeps what it has learned as its checkpoint, instead of a state
-    to resume from."""
 
 
 class Trainer:
@@ -87,15 +55,13 @@ class Trainer:
         self.data = data
         self.backbone = backbone
         self.placement = placement
-        self.origin = origin
         if splits is None:
             training, validation = split_validation(data)
             splits = {"train": training, "validation": validation, "test": data.test}
         self.splits = splits
         self._features: dict[int, Features] = {}
         """Input size in pixels to what all frozen recipes of that size share."""
-        self._stored_features: dict[tuple[int, str], Tensor] = {}
-        """Likewise of the backbone as it is stored, by size and what the images are."""
+        self._finisher = Finisher(data, splits, backbone, placement, origin)
 
     def fit(self, recipe: Recipe, on_event: OnEvent, stop: StopRequest) -> None:
         """Trains `recipe` and writes its checkpoint into the placement's folder.
@@ -114,7 +80,8 @@ class Trainer:
                     examples = self._examples(run, model)
                 before = self._measure_start(recipe, examples, on_event)
                 self._train(run, examples, on_event, stop)
-                record = self._save_checkpoint(run, model, before)
+                features_s = self._features[recipe.image_px].seconds if recipe.frozen else None
+                record = self._finisher.save(run, model, before, features_s)
                 run.clock.tick()
         except Exception as error:
             on_event(RunFailed.tell(recipe.name, error, run.step if run else 0))
@@ -147,7 +114,11 @@ class Trainer:
 
     def _train(self, run: Run, examples: Examples, on_event: OnEvent, stop: StopRequest) -> None:
         """Takes the run's remaining steps."""
-        recipe, place, precision = run.recipe, self.placement, self._precision(run.recipe)
+        recipe, place, precision = (
+            run.recipe,
+            self.placement,
+            self.placement.precision_of(run.recipe),
+        )
         world, device, optimizer = place.world, place.device, run.optimizer
         network = world.wrap(run.network)
         run.start_steps()
@@ -158,6 +129,7 @@ class Trainer:
                 mine = slice(first + world.rank, first + recipe.batch_size, world.size)
                 for group in optimizer.param_groups:
                     group["lr"] = run.learning_rate
+                examples.image_px = run.image_px
 
                 inputs, labels = examples.train_batch(plan, mine)
                 with torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
@@ -241,7 +213,8 @@ class Trainer:
                 model, recipe.image_px, self.splits, place.device, place.world, place.keep_features
             )
         labels = self.splits["train"].labels.to(place.device)
-        return FeatureExamples(run.measured, self._features[recipe.image_px].of, labels)
+        features = self._features[recipe.image_px].of
+        return FeatureExamples(run.measured, recipe.image_px, features, labels)
 
     def _measure_start(
         self, recipe: Recipe, examples: Examples, on_event: OnEvent
@@ -264,7 +237,7 @@ class Trainer:
 
     def _finish_epoch(self, run: Run, examples: Examples) -> EpochFinished:
         """Evaluates, and moves the epoch's sums into the history."""
-        bf16 = self._precision(run.recipe) == "bf16"
+        bf16 = self.placement.precision_of(run.recipe) == "bf16"
         with torch.autocast(self.placement.device.type, torch.bfloat16, bf16):
             validation = self._measure(examples, "validation")
             test = self._measure(examples, "test")
@@ -288,103 +261,5 @@ class Trainer:
             "recipe": recipe.as_json(),
             "data": self.data.digest,
             "backbone": self.backbone.sha256,
-            "precision": self._precision(recipe),
+            "precision": self.placement.precision_of(recipe),
         }
-
-    def _precision(self, recipe: Recipe) -> str:
-        """A single last layer gains nothing from bf16."""
-        return "fp32" if recipe.frozen else self.placement.precision
-
-    def _save_checkpoint(self, run: Run, model: ResNet, before: Tensor | None) -> Record:
-        """Writes the checkpoint; its figures are measured on the stored weights."""
-        recipe, place = run.recipe, self.placement
-        run.network.load_state_dict(run.measured.state_dict())
-        weights = restore_padding(model, recipe.image_px, self.backbone.weights)
-        weights = checkpoint.to_stored(weights)
-        checkpoint.verify_weights(weights, recipe.name)
-        outputs = {
-            name: self._stored_outputs(recipe, weights, name, self.splits[name].images)
-            for name in ("validation", "test")
-        }
-        fitted = self._fit_familiarity(recipe, weights, outputs)
-        record = self._record(run, outputs, fitted)
-        if place.world.writes:
-            labels = self.splits["test"].labels
-            checkpoint.save_checkpoint(
-                place.folder,
-                recipe.name,
-                weights,
-                checkpoint.describe(record),
-                checkpoint.Predictions(outputs["test"].logits.softmax(dim=1), labels, before),
-                record,
-                fitted.detector if fitted else None,
-            )
-            checkpoint.drop_states(place.folder, recipe.name)
-        return record
-
-    def _stored_outputs(
-        self, recipe: Recipe, weights: dict[str, Tensor], part: str, images: Tensor
-    ) -> Outputs:
-        """What the stored weights make of images; a frozen backbone sees them once for all."""
-        place, known = self.placement, (recipe.image_px, part)
-        outputs = stored_outputs(
-            weights,
-            images,
-            recipe.image_px,
-            place.device,
-            place.world,
-            keep=recipe.frozen and place.keep_features,
-            features=self._stored_features.get(known) if recipe.frozen else None,
-        )
-        if recipe.frozen:
-            self._stored_features[known] = outputs.features
-        return outputs
-
-    def _fit_familiarity(
-        self, recipe: Recipe, weights: dict[str, Tensor], outputs: dict[str, Outputs]
-    ) -> FittedFamiliarity | None:
-        """The stored weights' detector of foreign pictures. A short run goes without: it would
-        wait for another pass over thousands of images."""
-        if self.origin is not None:
-            return None
-        images = self.splits["train"].images
-        images = images[draw_rows(len(images))]
-        training = self._stored_outputs(recipe, weights, "training images drawn", images)
-        return fit_stored(weights, training.features, outputs["validation"], outputs["test"])
-
-    def _record(
-        self, run: Run, outputs: dict[str, Outputs], fitted: FittedFamiliarity | None
-    ) -> Record:
-        recipe, place = run.recipe, self.placement
-        figures = {
-            name: metrics.measure(split.logits, self.splits[name].labels)
-            for name, split in outputs.items()
-        }
-        origin = self.origin
-        if origin is not None:
-            origin = origin.model_copy(update={"ended_early": run.ended_early})
-        return Record(
-            name=recipe.name,
-            recipe=recipe,
-            data=DataFacts(
-                name=self.data.name,
-                digest=self.data.digest,
-                **{f"{name}_count": len(split) for name, split in self.splits.items()},
-            ),
-            backbone=BackboneFacts(name=self.backbone.name, sha256=self.backbone.sha256),
-            origin=origin,
-            history=tuple(run.history),
-            validation=figures["validation"],
-            test=figures["test"],
-            familiarity=fitted.facts if fitted else None,
-            temperature=fit_temperature(
-                outputs["validation"].logits, self.splits["validation"].labels
-            ),
-            precision=self._precision(recipe),
-            processes=place.world.size,
-            hardware=describe_hardware(place.device),
-            versions=list_versions(),
-            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            train_s=run.clock.train_s,
-            features_s=self._features[recipe.image_px].seconds if recipe.frozen else None,
-        )

@@ -13,7 +13,7 @@ SENTENCES = {
     "setting_unknown": "{setting} is not a setting here: leave it out.",
     "settings_contradict_frozen": (
         "where only the last layer is trained, features are computed once, so images cannot be "
-        "augmented: leave flips, shifts, crops, colours and blur out."
+        "augmented or begin smaller: leave flips, shifts, crops, colours and blur out."
     ),
     # Checkpoints
     "checkpoint_unreadable": "{file} cannot be read: {reason}.",

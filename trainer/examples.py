@@ -34,6 +34,8 @@ class Examples(Protocol):
 
     network: nn.Module
     """Maps what `train_batch` returns to logits."""
+    image_px: int
+    """Side of the images it sees."""
 
     def train_batch(self, plan: EpochPlan, part: slice) -> tuple[Tensor, Tensor]:
         """Inputs and labels `(B,)` of the plan's positions `part`, augmented."""
@@ -54,6 +56,7 @@ class ImageExamples:
         world: World,
     ) -> None:
         self.network = network
+        self.image_px = recipe.image_px
         self._recipe = recipe
         self._world = world
         self._splits = {
@@ -64,14 +67,12 @@ class ImageExamples:
     def train_batch(self, plan: EpochPlan, part: slice) -> tuple[Tensor, Tensor]:
         rows = plan.order[part]
         train = self._splits["train"]
-        pixels = augment(train.images[rows], plan.part(part), self._recipe)
-        return normalise(pixels, self._recipe.image_px), train.labels[rows]
+        pixels = augment(train.images[rows], plan.part(part), self._recipe, self.image_px)
+        return normalise(pixels, self.image_px), train.labels[rows]
 
     def logits(self, split: str) -> Tensor:
         self.network.eval()
-        logits = over_images(
-            self.network, self._splits[split].images, self._recipe.image_px, self._world
-        )
+        logits = over_images(self.network, self._splits[split].images, self.image_px, self._world)
         set_training_mode(self.network, self._recipe)
         return logits.cpu()
 
@@ -79,13 +80,17 @@ class ImageExamples:
 class FeatureExamples:
     """A frozen backbone's outputs, computed once and shared by every head trained on them."""
 
-    def __init__(self, head: nn.Module, features: dict[str, Tensor], labels: Tensor) -> None:
+    def __init__(
+        self, head: nn.Module, image_px: int, features: dict[str, Tensor], labels: Tensor
+    ) -> None:
         """
         Args:
+            image_px: side of the images that the features are of.
             features: split to `(N, 512)` float32, on the device (`features_of`).
             labels: `(N,)` int64 of the training split, on the device.
         """
         self.network = head
+        self.image_px = image_px
         self._features = features
         self._labels = labels
 

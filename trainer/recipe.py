@@ -176,14 +176,19 @@ class Recipe(Settings):
     sharpening: float = Field(0.0, ge=0, le=10, title="Sharpened images")
     """Each training image is sharpened by a random strength in 0..this; 0 for none. Enlarged
     CIFAR-10 images lack the fine detail of photographs."""
+    early_fraction: float = Field(0.0, ge=0, lt=1, title="Smaller images first")
+    """Share of all steps that sees images of `early_px`; the rest sees `image_px`, from the same
+    learning rate again. Progressive resizing, as in fast.ai's DAWNBench entry (Howard, 2018)."""
+    early_px: int = Field(NATIVE_PX, ge=NATIVE_PX, le=224, title="Size of the smaller images")
+    """Without effect where `image_px` is not larger."""
     average_decay: float = Field(0.0, ge=0, lt=1, title="Averaging of weights")
     """What a running average of the weights keeps of itself a step; the average is what is
     measured and stored. 0 for the weights themselves."""
 
     @model_validator(mode="after")
     def _check_frozen(self) -> Self:
-        augmented = (self.crop_padding_px, self.flip, self.resampled, self.colour_jitter)
-        if self.frozen and any(augmented):
+        varied = (self.crop_padding_px, self.flip, self.resampled, self.colour_jitter)
+        if self.frozen and any((*varied, self.early_fraction)):
             raise SettingError("settings_contradict_frozen")
         return self
 
@@ -197,12 +202,26 @@ class Recipe(Settings):
         """True when augmentation brings training images to the input size itself."""
         return self.crops or self.blur_fraction > 0 or self.sharpening > 0
 
+    def early_steps(self, total_steps: int) -> int:
+        """How many of `total_steps` see images of `early_px`."""
+        return round(self.early_fraction * total_steps) if self.early_px < self.image_px else 0
+
+    def image_px_at(self, step: int, total_steps: int) -> int:
+        """Side of what step `step`, counted from 0, sees."""
+        return self.early_px if step < self.early_steps(total_steps) else self.image_px
+
     def learning_rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step`, counted from 0, of `total_steps`.
 
-        The cosine is SGDR's without restarts (Loshchilov and Hutter, arXiv:1608.03983); the
-        cooldown is that of Haegele et al. (arXiv:2405.18392), over `COOLDOWN_FRACTION`.
+        The steps on smaller images and those on larger ones go through the schedule once each: a
+        warm restart (Loshchilov and Hutter, arXiv:1608.03983). The cosine is theirs; the cooldown
+        is that of Haegele et al. (arXiv:2405.18392), over `COOLDOWN_FRACTION`.
         """
+        early_steps = self.early_steps(total_steps)
+        if step < early_steps:
+            total_steps = early_steps
+        else:
+            step, total_steps = step - early_steps, total_steps - early_steps
         warmup_steps = self.warmup_fraction * total_steps
         if step < warmup_steps:
             return self.learning_rate * (step + 1) / (warmup_steps + 1)

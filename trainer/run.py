@@ -119,6 +119,11 @@ class Run:
         """Of the next step."""
         return self.recipe.learning_rate_at(self.step, self.total_steps)
 
+    @property
+    def image_px(self) -> int:
+        """Side of what the next step sees."""
+        return self.recipe.image_px_at(self.step, self.total_steps)
+
     def end_here(self) -> None:
         """Makes the step just taken the last one."""
         self.ended_early = self.step < self.total_steps

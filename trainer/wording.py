@@ -13,6 +13,7 @@ from trainer.events import (
     StartEvaluated,
     StepSummary,
 )
+from trainer.recipe import Recipe
 from trainer.record import FamiliarityFacts
 from trainer.significance import SIGNIFICANCE, SeedTest
 
@@ -93,6 +94,29 @@ def describe_foreign(facts: FamiliarityFacts, side_px: int, known: bool = False)
         f"{in_hundred(measured.caught)} are noticed like this, and of photographs of the ten "
         f"{in_hundred(measured.false_alarms)}, by mistake."
     )
+
+
+def describe_sizes(recipes: Mapping[str, Recipe]) -> str:
+    """Which runs saw smaller images first, and so what their curves are measured on; empty where
+    none did.
+
+    Args:
+        recipes: how a run is called to its recipe.
+    """
+    told: dict[str, list[str]] = {}
+    for name, recipe in recipes.items():
+        if recipe.early_px < recipe.image_px and recipe.early_fraction:
+            sizes = (
+                f"saw images of {recipe.early_px} px for the first "
+                f"{round(recipe.early_fraction * recipe.epochs)} of "
+                f"{count(recipe.epochs, 'epoch')}, "
+                f"then, from the full learning rate again, of {recipe.image_px} px."
+            )
+            told.setdefault(sizes, []).append(name)
+    if not told:
+        return ""
+    sentences = [f"{join(names)} {sizes}" for sizes, names in told.items()]
+    return " ".join([*sentences, "What an epoch reached is measured at the size that it saw."])
 
 
 def article(noun: str) -> str:

@@ -11,7 +11,7 @@ from tests.conftest import CHECKPOINTS, Run
 from tests.records import build_origin, build_record
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import Dataset, load_sample_rows, split_validation
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.errors import CheckpointError
 from trainer.explain import analysis as analysing
 from trainer.explain import sweep
@@ -25,6 +25,7 @@ from trainer.explain.analysed import (
 from trainer.explain.drawing import draw_step_sizes
 from trainer.explain.heat import measure_heat, share_in
 from trainer.explain.written import write_changes, write_picture
+from trainer.placement import Placement
 from trainer.predict import Quartet
 from trainer.recipe import CLASSES, PLAIN_BACKBONE, RECIPE_NAMES
 from trainer.record import Record

@@ -20,7 +20,7 @@ from tests.conftest import BACKBONE, ROOT, Run
 from trainer import checkpoint
 from trainer.calibration import fit_temperature
 from trainer.data import Dataset, split_validation
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.errors import TrainingError
 from trainer.events import (
     EpochFinished,
@@ -35,6 +35,7 @@ from trainer.familiarity import ACCEPTED
 from trainer.figures import stored_outputs
 from trainer.metrics import calibration_error
 from trainer.model import Backbone
+from trainer.placement import Placement
 from trainer.recipe import CLASSES, PRESETS
 from trainer.record import Epoch
 from trainer.stop import StopRequest

@@ -41,13 +41,13 @@ def make_plan(recipe: Recipe, count: int = 6, **drawn: torch.Tensor) -> EpochPla
 
 
 def test_shift_of_the_padding_is_the_image_itself(images: torch.Tensor) -> None:
-    assert torch.equal(augment(images, make_plan(RECIPE), RECIPE), images.float())
+    assert torch.equal(augment(images, make_plan(RECIPE), RECIPE, RECIPE.image_px), images.float())
 
 
 def test_shift_and_flip_move_each_image_by_its_own_amount(images: torch.Tensor) -> None:
     flip = torch.tensor([False, True] * 3)
     shift = torch.tensor([[4, 4], [4, 4], [6, 4], [4, 1], [0, 8], [8, 0]])
-    moved = augment(images, make_plan(RECIPE, flip=flip, shift=shift), RECIPE)
+    moved = augment(images, make_plan(RECIPE, flip=flip, shift=shift), RECIPE, RECIPE.image_px)
     source = images.float()
     assert torch.equal(moved[1], source[1].flip(2))
     assert torch.equal(moved[2, :, :30], source[2, :, 2:])  # two rows up
@@ -57,7 +57,7 @@ def test_shift_and_flip_move_each_image_by_its_own_amount(images: torch.Tensor) 
 
 def test_a_crop_of_everything_is_the_plain_enlargement(images: torch.Tensor) -> None:
     flip = torch.tensor([False, True] * 3)
-    enlarged = augment(images, make_plan(VARIED, flip=flip), VARIED)
+    enlarged = augment(images, make_plan(VARIED, flip=flip), VARIED, VARIED.image_px)
     expected = F.interpolate(images.float(), size=64, mode="bilinear", align_corners=False)
     assert torch.allclose(enlarged[::2], expected[::2], atol=1e-3)
     assert torch.allclose(enlarged[1::2], expected[1::2].flip(3), atol=1e-3)
@@ -66,7 +66,7 @@ def test_a_crop_of_everything_is_the_plain_enlargement(images: torch.Tensor) -> 
 def test_a_crop_shows_its_part_of_the_image(images: torch.Tensor) -> None:
     # The right half of the upper half: 16 native pixels a side, enlarged four times.
     box = torch.tensor([0.0, 0.5, 0.5, 0.5]).expand(6, 4)
-    cropped = augment(images, make_plan(VARIED, box=box), VARIED)
+    cropped = augment(images, make_plan(VARIED, box=box), VARIED, VARIED.image_px)
     assert cropped.shape == (6, 3, 64, 64)
     # The means of the crop's inner pixels do not see beyond its edges.
     means = cropped[:, :, 8:56, 8:56].mean((2, 3))
@@ -79,8 +79,8 @@ def test_a_crop_shows_its_part_of_the_image(images: torch.Tensor) -> None:
 def test_blur_keeps_flat_areas_and_softens_edges() -> None:
     edge = torch.zeros(6, 3, 32, 32, dtype=torch.uint8)
     edge[..., 16:] = 200
-    sharp = augment(edge, make_plan(VARIED), VARIED)
-    soft = augment(edge, make_plan(VARIED, blur=torch.full((6,), 2.0)), VARIED)
+    sharp = augment(edge, make_plan(VARIED), VARIED, VARIED.image_px)
+    soft = augment(edge, make_plan(VARIED, blur=torch.full((6,), 2.0)), VARIED, VARIED.image_px)
     assert torch.allclose(soft[..., :24], sharp[..., :24], atol=1e-3)
     assert torch.allclose(soft[..., 40:], sharp[..., 40:], atol=1e-3)
     assert soft.diff(dim=3).max() < 0.75 * sharp.diff(dim=3).max()
@@ -89,8 +89,8 @@ def test_blur_keeps_flat_areas_and_softens_edges() -> None:
 def test_sharpening_is_an_unsharp_mask_of_the_enlarged_image(images: torch.Tensor) -> None:
     strength = torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0, 4.0])
     recipe = VARIED.changed(sharpening=4.0)
-    sharp = augment(images, make_plan(recipe, sharpening=strength), recipe)
-    plain = augment(images, make_plan(VARIED), VARIED)
+    sharp = augment(images, make_plan(recipe, sharpening=strength), recipe, recipe.image_px)
+    plain = augment(images, make_plan(VARIED), VARIED, VARIED.image_px)
     kernel = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
     padded = F.pad(plain, (1, 1, 1, 1), mode="reflect")
     soft = F.conv2d(padded, kernel.expand(3, 1, 3, 3), groups=3)
@@ -106,7 +106,7 @@ def test_sharpening_is_an_unsharp_mask_of_the_enlarged_image(images: torch.Tenso
 def test_colour_factors_do_as_torchvision_does(images: torch.Tensor) -> None:
     recipe = VARIED.changed(crop_area_min=1.0, blur_fraction=0.0, colour_jitter=0.4)
     factors = torch.rand(6, 3, generator=torch.Generator().manual_seed(1)) + 0.5
-    recoloured = augment(images, make_plan(recipe, colour=factors), recipe)
+    recoloured = augment(images, make_plan(recipe, colour=factors), recipe, recipe.image_px)
     for index, (brightness, contrast, saturation) in enumerate(factors.tolist()):
         expected = images[index].float() / 255
         expected = adjust_brightness(expected, brightness)
@@ -162,7 +162,9 @@ def test_crops_keep_at_least_their_least_area_and_stay_inside() -> None:
 def test_a_crop_beyond_the_image_mirrors_it(images: torch.Tensor) -> None:
     recipe = VARIED.changed(crop_area_max=4.0)
     box = torch.tensor([-0.5, -0.5, 2.0, 2.0]).expand(6, 4)
-    shown = augment(images, make_plan(recipe, box=box), recipe)  # one output pixel a native one
+    shown = augment(
+        images, make_plan(recipe, box=box), recipe, recipe.image_px
+    )  # one output pixel a native one
     assert torch.allclose(shown[:, :, 16:48, 16:48], images.float(), atol=1e-3)
     assert torch.allclose(shown[:, :, :16, 16:48], images[:, :, :16].float().flip(2), atol=1e-3)
     assert torch.allclose(shown[:, :, 16:48, 48:], images[..., 16:].float().flip(3), atol=1e-3)

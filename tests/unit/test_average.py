@@ -7,10 +7,11 @@ from torch import nn
 
 from trainer import checkpoint
 from trainer.data import Dataset
-from trainer.engine import Placement, Trainer
+from trainer.engine import Trainer
 from trainer.events import Event, StepSummary
 from trainer.model import Backbone
 from trainer.optimizers import build_optimizer
+from trainer.placement import Placement
 from trainer.recipe import PRESETS, Recipe
 from trainer.run import AVERAGED_EVERY, Run
 from trainer.stop import Interrupted, StopRequest

@@ -156,3 +156,18 @@ def test_learning_rate_schedules() -> None:
     assert set(rates[:500]) == {base.learning_rate}
     assert rates[750] == pytest.approx(base.learning_rate / 2)
     assert rates[-1] > 0
+
+
+def test_steps_on_smaller_images_and_those_on_larger_ones_each_go_through_the_schedule() -> None:
+    whole = PRESETS["report"]["sgd_full"].changed(
+        schedule="cooldown", warmup_fraction=0.1, image_px=96
+    )
+    resized = whole.changed(early_fraction=0.75, early_px=64)
+    assert [resized.image_px_at(step, 1000) for step in (0, 749, 750, 999)] == [64, 64, 96, 96]
+    rates = [resized.learning_rate_at(step, 1000) for step in range(1000)]
+    assert rates[:750] == [whole.learning_rate_at(step, 750) for step in range(750)]
+    assert rates[750:] == [whole.learning_rate_at(step, 250) for step in range(250)]
+
+    small = resized.changed(image_px=64)  # nothing is smaller than that
+    assert {small.image_px_at(step, 1000) for step in range(1000)} == {64}
+    assert small.learning_rate_at(750, 1000) == whole.learning_rate_at(750, 1000)

@@ -5,13 +5,20 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torchvision.models import ResNet
 
 from trainer.checkpoint import to_stored
-from trainer.model import build_model
+from trainer.data import Dataset
+from trainer.engine import Trainer
+from trainer.model import Backbone, build_model
 from trainer.optimizers import build_optimizer
+from trainer.placement import Placement
 from trainer.recipe import PRESETS
 from trainer.run import Run
 from trainer.short_run import settings_like_start
+from trainer.stop import StopRequest
 
 
 @pytest.mark.parametrize(("step", "ended_early"), [(3, True), (4, False)])
@@ -24,6 +31,27 @@ def test_run_told_to_stop_at_its_last_step_has_not_ended_early(
     run.step = step
     run.end_here()
     assert (run.total_steps, run.ended_early) == (step, ended_early)
+
+
+def test_images_grow_within_a_run_and_are_measured_at_their_last_size(
+    sample: Dataset, backbone: Backbone, tmp_path: Path
+) -> None:
+    few = sample.test.subset(torch.arange(0, 500, 25))
+    recipe = PRESETS["report"]["sgd_full"].changed(
+        steps=4, batch_size=5, image_px=64, early_px=48, early_fraction=0.75
+    )
+    seen: list[tuple[bool, int]] = []
+
+    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, ResNet):
+            seen.append((module.training, inputs[0].shape[-1]))
+
+    place = Placement(tmp_path, torch.device("cpu"))
+    trainer = Trainer(sample, backbone, place, dict.fromkeys(("train", "validation", "test"), few))
+    with register_module_forward_pre_hook(look):
+        trainer.fit(recipe, lambda event: None, StopRequest())
+    assert [size for training, size in seen if training] == [48, 48, 48, 64]
+    assert {size for training, size in seen if not training} == {64}
 
 
 @pytest.mark.parametrize(("named", "image_px"), [("48", 48), ("large", 32)])

@@ -9,6 +9,7 @@ from trainer import wording
 from trainer.calibration import Confidence, Reliability
 from trainer.events import EpochFinished, Event, StepSummary
 from trainer.metrics import Overlap
+from trainer.recipe import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,16 @@ def test_percent_never_rounds_something_to_nothing(fraction: float, digits: int,
 )
 def test_shares_as_counts(share: float, text: str) -> None:
     assert wording.in_hundred(share) == text
+
+
+def test_runs_that_saw_smaller_images_first_are_said_together() -> None:
+    plain = PRESETS["report"]["sgd_full"]
+    resized = plain.changed(epochs=8, image_px=96, early_px=64, early_fraction=0.75)
+    assert wording.describe_sizes({"SGD": plain, "at one size": resized.changed(image_px=64)}) == ""
+    assert wording.describe_sizes({"SGD": resized, "Adam": resized, "plain": plain}) == (
+        "SGD and Adam saw images of 64 px for the first 6 of 8 epochs, then, from the full "
+        "learning rate again, of 96 px. What an epoch reached is measured at the size that it saw."
+    )
 
 
 def test_a_foreign_picture_is_said_with_its_odds() -> None:

@@ -57,8 +57,9 @@ def train(
     recipes = [PRESETS[preset][name].changed(**settings) for name in names]
     from trainer.device import is_bf16_fast
     from trainer.distributed import joined_world
-    from trainer.engine import Placement, Trainer
+    from trainer.engine import Trainer
     from trainer.model import load_backbone
+    from trainer.placement import Placement
 
     if not resume:
         _refuse_to_overwrite(out, names)

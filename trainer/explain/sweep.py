@@ -127,7 +127,7 @@ def _train_head(
     head: nn.Linear, recipe: Recipe, features: dict[str, Tensor], labels: Tensor
 ) -> bool:
     """Trains a last layer in place; False where the loss was no longer a number."""
-    examples = FeatureExamples(head, features, labels)
+    examples = FeatureExamples(head, recipe.image_px, features, labels)
     optimizer = build_optimizer(recipe, head)
     steps_per_epoch = len(labels) // recipe.batch_size
     total = recipe.steps or recipe.epochs * steps_per_epoch

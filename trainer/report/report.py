@@ -34,7 +34,15 @@ from trainer.report.pictures import choose_pictures
 from trainer.report.seeds import tell_seeds
 from trainer.seeds import Runs, load_runs, weigh
 from trainer.timing import TrainingTime, time_alone
-from trainer.wording import CURVES, count, describe_confidence, duration, join, percent
+from trainer.wording import (
+    CURVES,
+    count,
+    describe_confidence,
+    describe_sizes,
+    duration,
+    join,
+    percent,
+)
 
 TITLE = "Four ways to fine-tune a ResNet-18 on CIFAR-10"
 SHOWN = (
@@ -164,6 +172,7 @@ def _describe_runs(records: Records) -> dict[str, Any]:
         "precisions": _list_codes({record.precision for record in every}),
         "versions": ", ".join(f"{name} {number}" for name, number in every[0].versions.items()),
         "recipes": [_recipe_row(record) for record in every],
+        "sizes": describe_sizes({f"`{name}`": one.recipe for name, one in records.items()}),
         "times": [_time_row(name, time) for name, time in time_alone(records).items()],
     }
 

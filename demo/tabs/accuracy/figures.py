@@ -16,6 +16,7 @@ from demo.words.common import EPOCH, LABELS, TRAIN_LOSS
 from trainer.palette import COLOURS
 from trainer.record import Records
 from trainer.timing import time_alone
+from trainer.wording import describe_sizes
 
 CURVES = {
     "test_accuracy": words.TEST_ACCURACY,
@@ -43,6 +44,9 @@ class FiguresPart:
         if models.runs:
             draw_exports("seeds")
         gr.Markdown(words.CURVES_HEADING)
+        sizes = describe_sizes({LABELS[name]: one.recipe for name, one in self._records.items()})
+        if sizes:
+            gr.Markdown(sizes)
         create_html(render("key.html", models=list_key(self._records)))
         with gr.Row():
             self.curves = {
