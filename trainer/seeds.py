@@ -128,9 +128,10 @@ def load_runs(folder: Path, records: Records) -> Runs:
 
 
 def collect_runs(folders: Sequence[Path], checkpoints: Path) -> Runs:
-    """The finished runs in `folders`, and the shipped ones in `checkpoints`.
+    """The finished runs in `folders`, the shipped ones in `checkpoints`, and those that are listed
+    there already.
 
-    The copy of a run that is there already counts once.
+    The copy of a run counts once. Of a recipe whose checkpoint was replaced, the list's runs go.
 
     Raises:
         CheckpointError: a folder holds no run, or a record is damaged.
@@ -150,6 +151,9 @@ def collect_runs(folders: Sequence[Path], checkpoints: Path) -> Runs:
             first = found.setdefault((run.preset, run.recipe, run.seed), run)
             if first.weights_sha256 != run.weights_sha256:
                 raise TrainingError("run_twice", folder=folder, name=name, seed=run.seed)
+    records = {name: load_record(checkpoints, name) for name in names}
+    for run in load_runs(checkpoints, records).runs:
+        found.setdefault((run.preset, run.recipe, run.seed), run)
     presets = list(PRESETS)
     return Runs(
         runs=tuple(

@@ -118,6 +118,25 @@ def test_second_run_of_a_seed_is_refused_and_a_copy_counts_once(tmp_path: Path) 
     assert caught.value.code == "run_twice"
 
 
+def test_list_grows_until_its_checkpoint_is_replaced(tmp_path: Path) -> None:
+    def collect(*folders: str) -> list[tuple[str, int, float]]:
+        runs = collect_runs([tmp_path / folder for folder in folders], shipped)
+        save_runs(runs, shipped)
+        return [(run.recipe, run.seed, run.test_accuracy) for run in runs.runs]
+
+    shipped = tmp_path / "checkpoints"
+    for name in ("sgd_full", "adam_full"):
+        save(shipped, name)
+        save(tmp_path / "one", name, seed=1)
+    save(tmp_path / "two", "sgd_full", seed=2)
+    collect("one")
+    assert [seed for _, seed, _ in collect("two")] == [0, 1, 2, 0, 1]
+    save(tmp_path / "again", "sgd_full", accuracy=0.8, seed=1)
+    assert ("sgd_full", 1, 0.8) in collect("again")  # what a folder holds goes before the list
+    save(shipped, "sgd_full", accuracy=0.95)
+    assert collect() == [("sgd_full", 0, 0.95), ("adam_full", 0, 0.9), ("adam_full", 1, 0.9)]
+
+
 def test_runs_from_elsewhere_are_refused(tmp_path: Path) -> None:
     record = save(tmp_path / "checkpoints")
     recipe = record.recipe.changed(seed=1)

@@ -121,7 +121,7 @@ def collect(
     """List runs under other seeds beside the checkpoints, for the report and the app.
 
     Runs must be their preset's but for the seed, on the images and from the backbone of the
-    checkpoints, which are listed too.
+    checkpoints, which are listed too. What was listed before stays, unless its checkpoint changed.
 
     Example: python -m trainer collect runs/seed-1 runs/seed-2
     """
