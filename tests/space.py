@@ -2,8 +2,8 @@
 
 As the platform does: what `publish --space` would push, read-only, as user 1000 where this is run
 by root and that user may run the interpreter, with a Space's variables, inside a page of another
-origin, which is denied storage. A program asks it; a browser gives it a picture, reads every tab, and
-runs a job. What cannot be had as the platform has it is said.
+origin, which is denied storage. A program asks it; a browser gives it a picture, reads every tab,
+and runs a job. What cannot be had as the platform has it is said.
 """
 
 import argparse
