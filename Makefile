@@ -37,16 +37,16 @@ lessons: .venv/ready
 scaling: .venv/ready
 	$(BIN)/python -m bench.scaling
 
-# MINUTES=1 for a short one.
-MINUTES ?= 10
+# MINUTES=1 for a short one, which leaves docs/ as it is.
 soak: .venv/ready
-	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+	$(BIN)/python -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 screenshots: .venv/ready
 	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or lesson or jobs_are_compared"
 	cp docs/images/compare.png demo/card.png
 
-# The Space, rehearsed: in an environment that holds nothing but what a Space installs.
+# The Space, rehearsed: in an environment that holds nothing but what a Space installs. Its user is to
+# run PYTHON too, which may not lie in root's home.
 space: .venv/ready runs/space/ready
 	$(BIN)/python -m tests.space --python runs/space/venv/bin/python
 
@@ -54,6 +54,8 @@ runs/space/ready: requirements.txt pre-requirements.txt
 	$(PYTHON) -m venv --clear runs/space/venv
 	runs/space/venv/bin/python -m pip install --quiet -r pre-requirements.txt
 	runs/space/venv/bin/python -m pip install --quiet -r requirements.txt
+	# The platform adds it itself.
+	runs/space/venv/bin/python -m pip install --quiet spaces
 	touch $@
 
 # Whether there are versions for every Python and platform that docs/hosting.md names.

@@ -183,6 +183,9 @@ def launch_options(app: App) -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "show_error": False,
+        # A Space's environment may ask for it. Then Node stands in front of the server, hands on
+        # Gradio's own addresses alone, hides who asks, and takes the signals that end the app.
+        "ssr_mode": False,
         "head": f"<script>{PAGE_SCRIPT.read_text()}</script>",
         "app_kwargs": {
             "middleware": [

@@ -56,6 +56,22 @@
     pick(map, x + MAP_STEP * step[1], y + MAP_STEP * step[0]);
   });
 
+  /* In the frame of a foreign page a browser may deny storage, at which Gradio's page would stop:
+     there, what it keeps lasts as long as the page, and the page says so. */
+  const isDenied = () => {
+    try { return !window.localStorage; } catch { return true; }
+  };
+  if (isDenied()) {
+    const kept = new Map();
+    const value = {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, text) => { kept.set(key, String(text)); },
+      removeItem: (key) => { kept.delete(key); },
+    };
+    Object.defineProperty(window, 'localStorage', { value });
+    document.documentElement.classList.add('q-unkept');
+  }
+
   /* What Gradio leaves out: an empty plot has a name but no role, and code that scrolls sideways
      cannot be scrolled by keyboard. */
   const mend = () => {

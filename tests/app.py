@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import playwright
 
 ROOT = Path(__file__).parent.parent
+NODE = Path(playwright.__file__).parent / "driver" / "node"
+RENDERED = {"GRADIO_SSR_MODE": "true", "GRADIO_NODE_PATH": str(NODE)}
+"""With these a Space asks for pages rendered on the server; the Node is Playwright's."""
 
 
 class Refused(Exception):

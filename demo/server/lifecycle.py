@@ -42,8 +42,6 @@ def end(blocks: GuardedBlocks, front: Front, jobs: Jobs) -> None:
         lambda: not (front.working or len(blocks.fair_queue) or blocks.fair_queue.count_awaited())
     )
     blocks.close(verbose=False)
-    if blocks.node_process is not None:
-        blocks.node_process.terminate()
     closing.join()
     shared_decoder().close()
     front.log.write("ended", finished=finished)

@@ -8,14 +8,15 @@ from gradio.blocks import Block
 from demo.faults import explain
 from demo.jobs.backend import OWN, read_gpu_s
 from demo.jobs.store import Job, create_token
-from demo.links import JOB, find_tab, read_link
+from demo.links import JOB, TAB, find_tab, name_slug, read_link
 from demo.server.addresses import name_sender_of
 from demo.tabs.beside import BesidePart
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.job_form import JobForm, draw_error
 from demo.tabs.job_view import JobView, link_job
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
-from demo.tabs.shared import AT_ONCE, QUIET, Shared, keep_link, read_choice, refuse
+from demo.tabs.shared import AT_ONCE, QUIET, Shared, create_html, keep_link, read_choice, refuse
+from demo.templates import render
 from demo.words import finetune as words
 from demo.words.common import FINETUNE_TAB
 from trainer.errors import QuartetError
@@ -44,6 +45,11 @@ class FinetuneTab:
     def _draw(self) -> None:
         whole, place = self._jobs.backend.full_data, self._jobs.backend.place
         gr.Markdown(words.describe_finetuning(whole, self.form.at_hand, place))
+        link = f"?{TAB}={name_slug(FINETUNE_TAB)}"
+        create_html(
+            render("not_kept.html", said=words.NOT_KEPT, link=link, open=words.OPEN_ALONE),
+            elem_id="not-kept",
+        )
         self.shown = gr.Textbox("", visible="hidden", elem_id="shown-job")
         self.order = gr.Textbox(BEST_FIRST, visible="hidden", elem_id="jobs-order")
         self.sent = gr.JSON({}, visible="hidden", elem_id="sent")

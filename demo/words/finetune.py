@@ -17,6 +17,10 @@ USE_GPU = "Use a GPU"
 USE_GPU_INFO = "Takes so much of your time on Hugging Face's shared GPUs as is said below."
 STOPPING = "Stopping: its model is being saved."
 MORE_SETTINGS = "More settings"
+NOT_KEPT = (
+    "Here your browser keeps nothing for this page, so that a reload loses your jobs and pictures."
+)
+OPEN_ALONE = "Open it in a window of its own"
 NO_JOB = "Choose settings and press Start: the job's progress shows here."
 INFOS = {
     "start": "Whose weights the job begins with.",

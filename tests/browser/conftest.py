@@ -1,7 +1,6 @@
 """A browser, and the app in it."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from tests.browsing import open_browser
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 TABLET: ViewportSize = {"width": 800, "height": 1100}
@@ -30,9 +31,7 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-            )
+            browser = open_browser(playwright)
         except Error as error:
             pytest.skip(f"no browser, run playwright install chromium: {error.message[:60]}")
         yield browser

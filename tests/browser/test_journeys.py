@@ -9,9 +9,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from demo.gallery import EXAMPLES_DIR
-from demo.words.common import LABELS
+from demo.words.common import FINETUNE_TAB, LABELS
+from demo.words.finetune import NOT_KEPT, OPEN_ALONE
 from tests.app import RunningApp, running_app
 from tests.browser.conftest import DESKTOP, PHONE, TABLET, open_app, screenshot
+from tests.browsing import embedding
 from tests.conftest import CHECKPOINTS
 from trainer.recipe import CLASSES, RECIPE_NAMES
 
@@ -191,6 +193,24 @@ def test_teaching_asks_for_a_class(open_page: OpenPage) -> None:
     expect(taught).to_contain_text("Added as a ship. 1 picture taught so far.")
     teach.click()
     expect(taught).to_contain_text("Already there as a ship. 1 picture taught so far.")
+
+
+def test_in_a_foreign_page_that_denies_storage_it_works_and_says_so(
+    app: RunningApp, browser: Browser
+) -> None:
+    with browser.new_context() as context, embedding(app.url) as address:
+        page, faults = context.new_page(), list[str]()
+        page.on("pageerror", lambda error: faults.append(error.message))
+        page.goto(address)
+        frame = page.frame_locator("iframe")
+        expect(frame.locator("#result").get_by_role("article")).to_have_count(4)
+        frame.get_by_role("tab", name=FINETUNE_TAB).click()
+        expect(frame.get_by_text(NOT_KEPT)).to_be_visible()
+        with context.expect_page() as opened:
+            frame.get_by_role("link", name=OPEN_ALONE).click()
+        expect(opened.value.locator("#start-job")).to_be_visible()
+        expect(opened.value.get_by_text(NOT_KEPT)).to_be_hidden()
+        assert not faults
 
 
 def test_bad_file_gives_the_sentence_and_the_page_goes_on(

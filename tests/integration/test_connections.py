@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from demo.server.connections import guard_connections
-from tests.app import running_app
+from tests.app import RENDERED, running_app
 from tests.integration.test_jobs import wait_until
 from tests.pictures import make_flat_webp
 from tests.server import Echo
@@ -85,9 +85,10 @@ def test_who_asks_gets_a_place_from_who_does_not() -> None:
 def test_app_that_is_asked_to_end_finishes_what_it_was_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the environment asks for Node, which would take its signals and its addresses."""
     monkeypatch.setenv("QUARTET_HOME", str(tmp_path))
     monkeypatch.setenv("QUARTET_METRICS", "/metrics")
-    with running_app() as app, ThreadPoolExecutor() as pool:
+    with running_app(variables=RENDERED) as app, ThreadPoolExecutor() as pool:
         process = psutil.Process(app.pid)
 
         def inside() -> bool:
