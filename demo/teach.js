@@ -16,19 +16,21 @@
   };
 
   let stream = null;
-  let live = false;
+  let live = null;          /* what answers the camera now, if anything does */
   const camera = () => document.querySelector('.q-camera');
   const say = (words) => { camera().querySelector('[data-said]').textContent = words; };
   const showState = () => {
+    camera()?.classList.toggle('q-open', stream !== null);
     const button = camera()?.querySelector('[data-camera]');
     button?.setAttribute('aria-pressed', stream !== null);
     if (button) button.textContent = stream ? camera().dataset.off : camera().dataset.on;
-    document.querySelector('[data-live]')?.setAttribute('aria-pressed', live);
+    document.querySelector('[data-live]')?.setAttribute('aria-pressed', live !== null);
   };
   const close = () => {
     for (const track of stream?.getTracks() ?? []) track.stop();
     stream = null;
-    live = false;
+    live = null;
+    if (camera()) camera().querySelector('video').srcObject = null;
     showState();
   };
   /* A camera that nobody sees is closed: the screen was left, or the whole page. */
@@ -37,27 +39,26 @@
     if (document.hidden || !camera()?.checkVisibility()) close();
     else setTimeout(closeUnseen, 500);
   };
+  const start = async () => {
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+      const video = camera().querySelector('video');
+      video.srcObject = stream;
+      await video.play();
+    } catch {
+      close();
+      say(camera().dataset.missing);
+      return false;
+    }
+    say('');
+    showState();
+    closeUnseen();
+    return true;
+  };
   let opening = null;
-  const open = () => {
-    opening ??= (async () => {
-      try {
-        if (stream) return true;
-        stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
-        const video = camera().querySelector('video');
-        video.srcObject = stream;
-        await video.play();
-        say('');
-        showState();
-        closeUnseen();
-        return true;
-      } catch {
-        close();
-        say(camera().dataset.missing);
-        return false;
-      } finally {
-        opening = null;
-      }
-    })();
+  const open = async () => {
+    if (stream && !opening) return true;
+    opening ??= start().finally(() => { opening = null; });
     return opening;
   };
   /* The square that is on screen. */
@@ -123,7 +124,12 @@
     });
 
     let burst = null;
+    const end = () => {
+      if (burst) burst.held = false;
+      burst = null;
+    };
     const begin = async (button) => {
+      end();
       const mine = burst = { held: true };
       const files = [];
       const bucket = button.closest('[data-bucket]');
@@ -135,10 +141,6 @@
       }
       delete button.dataset.taken;
       await send(bucket, files);
-    };
-    const end = () => {
-      if (burst) burst.held = false;
-      burst = null;
     };
     element.addEventListener('pointerdown', (event) => {
       const button = event.target.closest('[data-burst]');
@@ -171,20 +173,21 @@
         if (files.length) trigger('upload', { files: await upload(files.slice(0, 1)) });
       } catch (error) {
         say(error.message || camera().dataset.unsent);
-        live = false;
+        live = null;
         showState();
       }
     };
     watchFiles(element, '.q-try', (part, files) => {
-      live = false;
+      live = null;
       showState();
       send(part, files);
     });
     element.addEventListener('click', async (event) => {
       if (!event.target.closest('[data-live]')) return;
-      live = !live && await open();
+      const mine = live ? null : {};
+      live = mine && await open() ? mine : null;
       showState();
-      while (live && stream) {
+      while (mine && live === mine) {
         await Promise.all([take().then((file) => send(null, [file])), wait(LIVE_MS)]);
       }
     });

@@ -50,9 +50,9 @@ class FinetuneTab:
         self.sent = gr.JSON({}, visible="hidden", elem_id="sent")
         self.link = gr.JSON({}, visible="hidden", elem_id="finetune-link")
         with gr.Tabs(elem_id="finetune-parts") as self.parts:
-            with create_tab(FINETUNE_TAB, words.FORM_TAB):
+            with create_tab(FINETUNE_TAB, words.FORM_TAB, FINETUNE_TAB):
                 self._draw_form()
-            with create_tab(TEACH_TAB) as self._teach_tab:
+            with create_tab(TEACH_TAB, whole=FINETUNE_TAB) as self._teach_tab:
                 self.teach.draw()
 
     def _draw_form(self) -> None:

@@ -56,18 +56,21 @@ def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
 
 
 def draw_summary(comparison: Comparison, heading: str = "") -> str:
-    """What came of it in a sentence, and the figures that decide it."""
+    """What came of it in a sentence, and the figures that decide it.
+
+    Args:
+        heading: above a summary that tells no more than the accuracy besides.
+    """
     before, after, labels = comparison.before, comparison.after, comparison.labels
     right = float((after == labels).double().mean())
     outcome = words.describe_after(right, len(after))
-    details: tuple[str, ...] = ()
+    details = []
     if before is not None and comparison.overlap is not None:
         was = float((before == labels).double().mean())
         outcome = describe_outcome(comparison.overlap, comparison.shifts)
-        details = (
-            words.describe_change(was, right, len(after)),
-            words.describe_change_overlap(comparison.overlap),
-        )
+        details.append(words.describe_change(was, right, len(after)))
+        if not heading:
+            details.append(words.describe_change_overlap(comparison.overlap))
     return render("comparison.html", heading=heading, outcome=outcome, details=details)
 
 

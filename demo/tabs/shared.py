@@ -70,15 +70,17 @@ def create_html(value: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(value, apply_default_css=False, **options)
 
 
-def create_tab(name: str, label: str = "") -> gr.Tab:
+def create_tab(name: str, label: str = "", whole: str = "") -> gr.Tab:
     """A tab, or a part of one, that the address names while it is on screen.
 
     Args:
         name: its id.
         label: what is on it, where that is not its id.
+        whole: the id of the tab that it is a part of.
     """
     tab = gr.Tab(label or name, id=name)
-    tab.select(None, None, None, js=f"() => window.quartet.open('{name_slug(name)}')", **QUIET)
+    opened = ", ".join(f"'{name_slug(one)}'" for one in (name, whole) if one)
+    tab.select(None, None, None, js=f"() => window.quartet.open({opened})", **QUIET)
     return tab
 
 

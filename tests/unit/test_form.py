@@ -15,11 +15,13 @@ from demo.jobs.jobs import EARLIER
 from demo.jobs.store import create_token
 from demo.jobs.zero import USUAL_S
 from demo.lessons.table import FORGETTING, LESSONS, MIXED
+from demo.links import TAB, name_slug
 from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.form import Form
 from demo.tabs.job_form import NOT_ON_FORM
 from demo.words import finetune as words
 from demo.words import teach as teach_words
+from demo.words.common import FINETUNE_TAB, TEACH_TAB
 from tests.finetune_page import Page, draw, drawn_page
 from tests.jobs import seed_pace, write_epochs
 from trainer.declared import describe_setting, setting
@@ -316,6 +318,31 @@ def test_nothing_is_trained_without_pictures_or_with_pictures_that_are_gone(page
     assert "no longer here" in teach.on_train(page.values)[teach.said]
     assert 'role="alert"' in page.start()[page.tab.form.estimate]
     assert page.jobs.of_owner(page.token) == []
+
+
+def test_what_is_tried_is_answered_by_the_four_or_said_to_be_no_picture(page: Page) -> None:
+    teach = page.tab.teach
+
+    def give(files: Any) -> Shown:
+        event = gr.EventData(None, {"files": files})
+        return page.show(teach.on_try(page.values, event, gr.Request()))
+
+    answer = give([save_upload(70)])
+    assert answer[teach.cards].count("<article") == 4
+    assert teach_words.NOT_TRAINED in answer[teach.answer]
+    for files in (["/etc/passwd"], [7], [], None, "a"):
+        answer = give(files)
+        assert 'role="alert"' in answer[teach.answer]
+        assert answer[teach.cards] == ""
+
+
+def test_the_screen_has_an_address(page: Page) -> None:
+    request = gr.Request(query_params={TAB: name_slug(TEACH_TAB)})
+    answer = page.tab.on_load(page.values, request)
+    assert answer[page.shared.tabs].selected == FINETUNE_TAB
+    assert answer[page.tab.parts].selected == TEACH_TAB
+    answer = page.tab.on_load(page.values, gr.Request(query_params={TAB: name_slug(FINETUNE_TAB)}))
+    assert page.tab.parts not in answer
 
 
 def test_train_starts_what_the_lesson_measured_and_finds_it_again(page: Page) -> None:

@@ -13,7 +13,7 @@ from demo.jobs.pictures import TaughtPicture
 from demo.jobs.store import create_token
 from demo.server.addresses import name_sender_of
 from demo.tabs.changes import Shown, Values, read_token
-from demo.tabs.shared import ON_CHOICE, QUIET, Shared, create_html, read_choice
+from demo.tabs.shared import AT_ONCE, ON_CHOICE, QUIET, Shared, create_html, read_choice
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels
 from demo.words import teach as words
@@ -61,7 +61,12 @@ class Buckets:
 
     def wire(self) -> None:
         """Connects the buckets' own events."""
-        raw: dict[str, Any] = {"preprocess": False, **QUIET}
+        raw: dict[str, Any] = {
+            "preprocess": False,
+            "trigger_mode": "multiple",  # what is done while an answer is under way counts too
+            "concurrency_limit": AT_ONCE,
+            **QUIET,
+        }
         held: set[Block] = {self._owner, self.labels}
         self.drawn.upload(self.on_files, held, self.changed, **raw)
         self.drawn.select(self.on_class, held, self.changed, **raw)

@@ -57,9 +57,12 @@ class TeachPart:
                     elem_id="camera",
                 )
                 self.buckets.draw()
-                self.train = gr.Button(words.TRAIN, variant="primary", elem_id="train")
                 self.said = create_html(elem_id="train-said")
-                self.status = create_html(elem_id="taught-job")
+                with gr.Row(elem_id="train-row"):
+                    self.train = gr.Button(
+                        words.TRAIN, variant="primary", min_width=120, elem_id="train"
+                    )
+                    self.status = create_html(scale=2, min_width=200, elem_id="taught-job")
                 gr.Markdown(words.describe_keeping(self._jobs.limits), elem_classes="q-note")
             with gr.Column(min_width=320):
                 self.forgot = create_html(elem_id="forgot")
