@@ -23,7 +23,7 @@ from demo.jobs.limits import Limits
 from demo.jobs.rates import RateMap
 from demo.jobs.store import load_secret
 from demo.jobs.zero import ZeroBackend, is_zero_gpu
-from demo.links import find_tab, name_slug, read_link
+from demo.links import find_tab, read_link
 from demo.models import Models
 from demo.server import lifecycle
 from demo.server.api import Api
@@ -38,7 +38,7 @@ from demo.tabs.changed import ChangedTab, Given
 from demo.tabs.compare import CompareTab
 from demo.tabs.finetune import FinetuneTab
 from demo.tabs.lessons import LessonsTab
-from demo.tabs.shared import QUIET, Shared, create_html
+from demo.tabs.shared import QUIET, Shared, create_html, create_tab
 from demo.templates import render
 from demo.words import common as words
 from trainer.containers.limits import MAX_BYTES
@@ -50,7 +50,7 @@ UPLOADS = Path(tempfile.gettempdir()) / "quartet-uploads"
 """Where Gradio keeps what visitors upload, unless `GRADIO_TEMP_DIR` says otherwise: its own default
 is every Gradio app's, and what is old in ours is removed."""
 STYLE = Path(__file__).parent / "style.css"
-PAGE_SCRIPT = Path(__file__).parent / "page.js"
+PAGE_SCRIPTS = [Path(__file__).parent / name for name in ("page.js", "teach.js")]
 CARD = Path(__file__).parent / "card.png"
 """What a shared link shows: `make screenshots` takes it."""
 SESSIONS_KEPT = 256
@@ -104,20 +104,20 @@ def build_app(checkpoints: Path | None = None) -> App:
             create_html(render("faults.html", faults=faults), elem_id="faults")
         with gr.Tabs(overflow_behavior="wrap") as tabs:
             shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
-            with _create_tab(words.COMPARE_TAB) as tab:
+            with create_tab(words.COMPARE_TAB) as tab:
                 compare = CompareTab(shared, tab)
-            with _create_tab(words.LESSONS_TAB) as tab:
+            with create_tab(words.LESSONS_TAB) as tab:
                 LessonsTab(shared, tab)
-            with _create_tab(words.ACCURACY_TAB) as tab:
+            with create_tab(words.ACCURACY_TAB) as tab:
                 accuracy = AccuracyTab(shared, tab)
-            with _create_tab(words.CHANGED_TAB) as tab:
+            with create_tab(words.CHANGED_TAB) as tab:
                 given = Given(
                     compare.picture, compare.crop, accuracy.cell, accuracy.answers, rates, folder
                 )
                 ChangedTab(shared, tab, given)
-            with _create_tab(words.FINETUNE_TAB) as tab:
+            with create_tab(words.FINETUNE_TAB) as tab:
                 FinetuneTab(shared, tab)
-            with _create_tab(words.ABOUT_TAB):
+            with create_tab(words.ABOUT_TAB):
                 AboutTab(shared)
         blocks.load(_open_about, None, [tabs], **QUIET)
     blocks.queue(max_size=WAITING)
@@ -137,13 +137,6 @@ def _open_about(request: gr.Request) -> gr.Tabs:
     """A page is opened, perhaps by a link to the tab that has nothing else to show."""
     named = find_tab(read_link(dict(request.query_params))) == words.ABOUT_TAB
     return gr.Tabs(selected=words.ABOUT_TAB) if named else gr.Tabs()
-
-
-def _create_tab(name: str) -> gr.Tab:
-    """A tab that the address names while it is on screen."""
-    tab = gr.Tab(name, id=name)
-    tab.select(None, None, None, js=f"() => window.quartet.open('{name_slug(name)}')", **QUIET)
-    return tab
 
 
 def _open_home() -> Path:
@@ -186,7 +179,7 @@ def launch_options(app: App) -> dict[str, Any]:
         # A Space's environment may ask for it. Then Node stands in front of the server, hands on
         # Gradio's own addresses alone, hides who asks, and takes the signals that end the app.
         "ssr_mode": False,
-        "head": f"<script>{PAGE_SCRIPT.read_text()}</script>",
+        "head": "".join(f"<script>{path.read_text()}</script>" for path in PAGE_SCRIPTS),
         "app_kwargs": {
             "middleware": [
                 Middleware(Gate, front=app.front),

@@ -14,6 +14,7 @@ from demo.words.common import (
     COMPARE_TAB,
     FINETUNE_TAB,
     LESSONS_TAB,
+    TEACH_TAB,
 )
 
 Link = dict[str, str]
@@ -28,9 +29,11 @@ def name_slug(tab: str) -> str:
 
 TABS = {
     name_slug(tab): tab
-    for tab in (COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB, CHANGED_TAB, FINETUNE_TAB, ABOUT_TAB)
-}
-"""A tab in the address to its id."""
+    for tab in (
+        COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB, CHANGED_TAB, FINETUNE_TAB, TEACH_TAB, ABOUT_TAB,
+    )
+}  # fmt: skip
+"""A tab in the address to its id, a part of Fine-tune among them."""
 
 
 def read_link(given: Any) -> Link:

@@ -148,6 +148,7 @@
   const named = (link) => link.tab ?? (link.lesson ? 'lessons' : link.job ? 'fine-tune' : 'compare');
   let tab = named(given);
   const links = { [tab]: given };
+  const parts = {};
   /* Gradio opens the first tab before a link's own: until that comes, or the visitor does something,
      the address stays as it was given. */
   let awaited = tab;
@@ -182,10 +183,12 @@
       links[name] = link ?? {};
       if (name === tab) write();
     },
-    open(name) {
+    /* A tab, or the part of one, which that shows whenever it is opened again. */
+    open(name, whole) {
       if (awaited !== null && name !== awaited) return;
       awaited = null;
-      tab = name;
+      if (whole) parts[whole] = name;
+      tab = whole ? name : parts[name] ?? name;
       write();
     },
   };

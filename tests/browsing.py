@@ -15,14 +15,17 @@ SANDBOX = (
 """What the Hub's page lets a Space do."""
 
 
-def open_browser(playwright: Playwright) -> Browser:
+def open_browser(playwright: Playwright, *flags: str) -> Browser:
     """The system's chromium, else Playwright's own.
+
+    Args:
+        flags: of Chromium's command line.
 
     Raises:
         playwright.sync_api.Error: there is neither.
     """
     return playwright.chromium.launch(
-        executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        executable_path=shutil.which("chromium"), args=["--no-sandbox", *flags]
     )
 
 

@@ -49,8 +49,8 @@ class Page:
         self.values = {control: first[name] for name, control in form.controls.items()}
         self.values |= {
             self.owner: create_token(), tab.shown: "", tab.order: "-accuracy", tab.sent: {},
-            tab.view.asked: "", tab.beside.chosen: [], form.panel.ids: [], form.panel.files: None,
-            form.panel.label: None, form.gpu: False,
+            tab.view.asked: "", tab.beside.chosen: [], form.ids: [], form.gpu: False,
+            tab.teach.buckets.labels: ["", ""], tab.teach.sent: {}, tab.teach.tried: "",
         }  # fmt: skip
 
     def show(self, answer: Shown) -> Shown:

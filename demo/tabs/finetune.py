@@ -15,10 +15,20 @@ from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.job_form import JobForm, draw_error
 from demo.tabs.job_view import JobView, link_job
 from demo.tabs.jobs_table import BEST_FIRST, ORDERS
-from demo.tabs.shared import AT_ONCE, QUIET, Shared, create_html, keep_link, read_choice, refuse
+from demo.tabs.shared import (
+    AT_ONCE,
+    QUIET,
+    Shared,
+    create_html,
+    create_tab,
+    keep_link,
+    read_choice,
+    refuse,
+)
+from demo.tabs.teach import TeachPart
 from demo.templates import render
 from demo.words import finetune as words
-from demo.words.common import FINETUNE_TAB
+from demo.words.common import FINETUNE_TAB, TEACH_TAB
 from trainer.errors import QuartetError
 
 NEW_TOKEN = """(token) => token || Array.from(
@@ -28,7 +38,7 @@ NEW_TOKEN = """(token) => token || Array.from(
 
 
 class FinetuneTab:
-    """The form, the visitor's pictures, and the job on screen.
+    """The form and the job on screen, and beside them, as a part of its own, "Teach it".
 
     The page itself holds what it shows (`shown`: a job's id, and where a link named it, a dot and
     its key; `order`; `sent`; the ids of pictures), in fields that nobody sees: sessions on the
@@ -38,13 +48,13 @@ class FinetuneTab:
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._shared, self._jobs, self._tab = shared, shared.jobs, tab
         self._owner = shared.owner
-        self.form, self.view, self.beside = JobForm(shared), JobView(shared), BesidePart(shared)
+        self.teach = TeachPart(shared)
+        self.form = JobForm(shared, self.teach.buckets.ids)
+        self.view, self.beside = JobView(shared), BesidePart(shared)
         self._draw()
         self._wire()
 
     def _draw(self) -> None:
-        whole, place = self._jobs.backend.full_data, self._jobs.backend.place
-        gr.Markdown(words.describe_finetuning(whole, self.form.at_hand, place))
         link = f"?{TAB}={name_slug(FINETUNE_TAB)}"
         create_html(
             render("not_kept.html", said=words.NOT_KEPT, link=link, open=words.OPEN_ALONE),
@@ -54,6 +64,15 @@ class FinetuneTab:
         self.order = gr.Textbox(BEST_FIRST, visible="hidden", elem_id="jobs-order")
         self.sent = gr.JSON({}, visible="hidden", elem_id="sent")
         self.link = gr.JSON({}, visible="hidden", elem_id="finetune-link")
+        with gr.Tabs(elem_id="finetune-parts") as self.parts:
+            with create_tab(FINETUNE_TAB, words.FORM_TAB, FINETUNE_TAB):
+                self._draw_form()
+            with create_tab(TEACH_TAB, whole=FINETUNE_TAB) as self._teach_tab:
+                self.teach.draw()
+
+    def _draw_form(self) -> None:
+        whole, place = self._jobs.backend.full_data, self._jobs.backend.place
+        gr.Markdown(words.describe_finetuning(whole, self.form.at_hand, place))
         self.form.draw_first()
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
@@ -66,7 +85,7 @@ class FinetuneTab:
 
     def _wire(self) -> None:
         raw: dict[str, Any] = {"preprocess": False, "concurrency_limit": AT_ONCE, **QUIET}
-        view, form, panel, beside = self.view, self.form, self.form.panel, self.beside
+        view, form, beside = self.view, self.form, self.beside
         held: set[Block] = {self._owner, self.shown, self.order, self.sent, view.asked}
         looked = held | {beside.chosen}
         drawn = [*held, self.link, form.fills, form.controls["start"], *view.list_components()]
@@ -75,10 +94,12 @@ class FinetuneTab:
         keep_link(FINETUNE_TAB, self.link)
         self._tab.select(self._jobs.prepare, None, None, **QUIET)
         self._tab.select(self.on_look, looked, drawn, **raw)
-        self._tab.select(self.on_pictures, {self._owner}, [panel.drawn, panel.ids], **raw)
+        form.teach.click(lambda: gr.Tabs(selected=TEACH_TAB), None, [self.parts], **QUIET)
+        self.teach.wire([self._tab.select, self._teach_tab.select])
         self._shared.blocks.load(None, [self._owner], [self._owner], js=NEW_TOKEN, **QUIET)
-        loaded = [*drawn, panel.drawn, panel.ids, self._shared.tabs]
-        self._shared.blocks.load(self.on_load, looked, loaded, **raw)
+        loaded = [*drawn, *self.teach.buckets.changed, self._shared.tabs, self.parts]
+        opened = looked | {self.teach.buckets.labels}
+        self._shared.blocks.load(self.on_load, opened, loaded, **raw)
         started = [*drawn, form.estimate, form.refused]
         form.start.click(self.on_start, looked | form.fields, started, **raw)
         view.timer.tick(self.on_look, looked, drawn, **raw)
@@ -100,17 +121,16 @@ class FinetuneTab:
         answer = self._look({**values, self.beside.chosen: chosen}, shown=link.get(JOB, ""))
         if chosen:
             answer[self.beside.chosen] = self.beside.choose(self._jobs.of_owner(token), chosen)
-        if find_tab(link) == FINETUNE_TAB or self._find(token, link.get(JOB, ""))[0] is not None:
+        named, job = find_tab(link), self._find(token, link.get(JOB, ""))[0]
+        if named in (FINETUNE_TAB, TEACH_TAB) or job is not None:
             answer[self._shared.tabs] = gr.Tabs(selected=FINETUNE_TAB)
-        return answer | self.form.panel.show(token)
+        if named == TEACH_TAB:
+            answer[self.parts] = gr.Tabs(selected=TEACH_TAB)
+        return answer | self.teach.on_pictures(values)
 
     def on_look(self, values: Values) -> Shown:
         """What is new of the job on screen."""
         return self._look(values)
-
-    def on_pictures(self, values: Values) -> Shown:
-        """The visitor's pictures, some of which may come from another tab."""
-        return self.form.panel.show(read_token(values, self._owner))
 
     def on_start(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts a job with what the form and the panel show, and shows it; or says why it cannot

@@ -1,4 +1,4 @@
-"""What a job is to be: the form, the visitor's pictures, how long it would take, and Start."""
+"""What a job is to be: the form, how long it would take, and Start."""
 
 import secrets
 
@@ -12,9 +12,9 @@ from demo.tabs.changes import Shown, Values, read_token
 from demo.tabs.form import Form
 from demo.tabs.shared import AT_ONCE, QUIET, Shared, create_html
 from demo.tabs.starts import Starts, write_fill, write_go_on
-from demo.tabs.taught_pictures import TaughtPicturesPanel
 from demo.templates import render
 from demo.words import finetune as words
+from demo.words.teach import describe_part
 from trainer.data import count_sample_training
 from trainer.errors import QuartetError
 from trainer.recipe import JobSettings
@@ -30,8 +30,13 @@ class JobForm:
     after the visitor had mended the field. `refuse` has it called again.
     """
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared, self._jobs, self._owner = shared, shared.jobs, shared.owner
+    def __init__(self, shared: Shared, ids: gr.JSON) -> None:
+        """Draws nothing yet.
+
+        Args:
+            ids: holds those of the visitor's pictures, which take part in what is started.
+        """
+        self._jobs, self._owner, self.ids = shared.jobs, shared.owner, ids
         self.starts = Starts(shared.models, shared.jobs)
         self.at_hand = count_sample_training()
         """Training images that there are to draw from."""
@@ -59,7 +64,9 @@ class JobForm:
             self._settings.add("epochs", "steps", "images")
         with gr.Accordion(words.MORE_SETTINGS, open=False):
             self._settings.add_others(but=NOT_ON_FORM)
-        self.panel = TaughtPicturesPanel(self._shared)
+        with gr.Row(elem_id="own-part"):
+            self.own = create_html(draw_own(0), elem_id="own-pictures")
+            self.teach = gr.Button(words.OPEN_TEACH, size="sm", elem_id="open-teach")
         self.gpu = gr.Checkbox(
             False,
             label=words.USE_GPU,
@@ -82,7 +89,7 @@ class JobForm:
     @property
     def fields(self) -> set[Block]:
         """All that a job is made of."""
-        return {*self.controls.values(), self.gpu, self.panel.ids}
+        return {*self.controls.values(), self.gpu, self.ids}
 
     def wire(self, tab: gr.Tab, shown: Block, go_on: gr.Button) -> None:
         """Connects the form's own events. Filling it happens in the browser alone, at once: an
@@ -92,7 +99,6 @@ class JobForm:
             shown: holds the job on screen.
             go_on: makes that job the start.
         """
-        self.panel.wire()
         controls = dict(self.controls)
         start = controls.pop("start")
         names, fields = list(controls), list(controls.values())
@@ -110,7 +116,7 @@ class JobForm:
         gr.on(
             [
                 tab.select,
-                self.panel.ids.change,
+                self.ids.change,
                 self.gpu.change,
                 self.fills.change,  # a job has ended: its time is known
                 self.refused.change,
@@ -118,7 +124,7 @@ class JobForm:
             ],
             self.on_form,
             self.fields | {self._owner},
-            [self.estimate, self.fit, self.fitting],
+            [self.own, self.estimate, self.fit, self.fitting],
             trigger_mode="always_last",
             preprocess=False,
             concurrency_limit=AT_ONCE,
@@ -127,6 +133,9 @@ class JobForm:
 
     def on_form(self, values: Values) -> Shown:
         """How long the job would take, or what is wrong with it."""
+        return {self.own: draw_own(len(self.read_ids(values))), **self._judge(values)}
+
+    def _judge(self, values: Values) -> Shown:
         hidden = gr.Button(visible=False)
         try:
             settings = self.read_settings(values, read_token(values, self._owner))
@@ -167,7 +176,7 @@ class JobForm:
 
     def read_ids(self, values: Values) -> list[str]:
         """Of the pictures that the page shows."""
-        ids = values[self.panel.ids]
+        ids = values[self.ids]
         return [str(one) for one in ids] if isinstance(ids, list) else []
 
     def declare_gpu(self, values: Values, settings: JobSettings) -> float | None:
@@ -180,6 +189,11 @@ class JobForm:
         """How long the job on the form would take, where it is to run."""
         pictures = len(self.read_ids(values))
         return self._jobs.estimate(settings, self.at_hand, pictures, values[self.gpu] is True)
+
+
+def draw_own(pictures: int) -> str:
+    """How many of the visitor's pictures take part."""
+    return render("note.html", said=describe_part(pictures))
 
 
 def draw_estimate(said: str, wrong: bool = False, setting: str = "") -> str:

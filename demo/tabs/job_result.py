@@ -37,23 +37,12 @@ class Drawn(NamedTuple):
 
 def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
     """Before and after: accuracy, per class, matrices' difference, and images that changed."""
-    before, after, labels = comparison.before, comparison.after, comparison.labels
     shares = comparison.shares
-    right = float((after == labels).double().mean())
-    if before is None or shares is None or comparison.overlap is None:
-        summary = words.describe_after(right, len(after))
-        return Drawn(render("comparison.html", outcome=summary, details=()))
-    was = float((before == labels).double().mean())
+    if shares is None:
+        return Drawn(draw_summary(comparison))
     changed = [list_changed(comparison, to_right, find_image) for to_right in (True, False)]
     return Drawn(
-        render(
-            "comparison.html",
-            outcome=describe_outcome(comparison.overlap, comparison.shifts),
-            details=(
-                words.describe_change(was, right, len(after)),
-                words.describe_change_overlap(comparison.overlap),
-            ),
-        ),
+        draw_summary(comparison),
         list_changes(*shares),
         render(
             "difference.html",
@@ -64,6 +53,25 @@ def draw_comparison(comparison: Comparison, find_image: FindImage) -> Drawn:
         ),
         render("changed.html", article=article, changed=changed),
     )
+
+
+def draw_summary(comparison: Comparison, heading: str = "") -> str:
+    """What came of it in a sentence, and the figures that decide it.
+
+    Args:
+        heading: above a summary that tells no more than the accuracy besides.
+    """
+    before, after, labels = comparison.before, comparison.after, comparison.labels
+    right = float((after == labels).double().mean())
+    outcome = words.describe_after(right, len(after))
+    details = []
+    if before is not None and comparison.overlap is not None:
+        was = float((before == labels).double().mean())
+        outcome = describe_outcome(comparison.overlap, comparison.shifts)
+        details.append(words.describe_change(was, right, len(after)))
+        if not heading:
+            details.append(words.describe_change_overlap(comparison.overlap))
+    return render("comparison.html", heading=heading, outcome=outcome, details=details)
 
 
 def list_changed(

@@ -1,5 +1,6 @@
 """What the tabs have in common: what they are drawn from, and how they talk to the browser."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.analyses import Analyses
+from demo.banks import Banks
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.links import name_slug
@@ -57,10 +59,29 @@ class Shared:
     jobs: Jobs
     analyses: Analyses
 
+    @functools.cached_property
+    def banks(self) -> Banks:
+        """What pictures are compared with."""
+        return Banks(self.analyses, self.models)
+
 
 def create_html(value: str = "", **options: Any) -> gr.HTML:
     """HTML that only `style.css` styles."""
     return gr.HTML(value, apply_default_css=False, **options)
+
+
+def create_tab(name: str, label: str = "", whole: str = "") -> gr.Tab:
+    """A tab, or a part of one, that the address names while it is on screen.
+
+    Args:
+        name: its id.
+        label: what is on it, where that is not its id.
+        whole: the id of the tab that it is a part of.
+    """
+    tab = gr.Tab(label or name, id=name)
+    opened = ", ".join(f"'{name_slug(one)}'" for one in (name, whole) if one)
+    tab.select(None, None, None, js=f"() => window.quartet.open({opened})", **QUIET)
+    return tab
 
 
 def keep_link(tab: str, link: gr.JSON) -> None:

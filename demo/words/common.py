@@ -17,6 +17,8 @@ TAGLINE = (
 )
 COMPARE_TAB, LESSONS_TAB, ACCURACY_TAB = "Compare", "Lessons", "Accuracy"
 CHANGED_TAB, FINETUNE_TAB, ABOUT_TAB = "What training changed", "Fine-tune", "About"
+TEACH_TAB = "Teach it"
+"""A part of Fine-tune, with an address of its own."""
 LABELS = {
     "sgd_full": "SGD, all layers",
     "adam_full": "Adam, all layers",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from demo.words.common import FINETUNE_TAB, inline_label
+from demo.words.common import FINETUNE_TAB, TEACH_TAB, inline_label
 from trainer.recipe import CLASSES
 from trainer.wording import article, count, join, sentence
 
@@ -122,7 +122,7 @@ def describe_taught(label: str, pictures: int, added: bool) -> str:
     so_far = f"{count(pictures, 'picture')} taught so far."
     if not added:
         return f"Already there as {article(label)}. {so_far}"
-    return f"Added as {article(label)}. {so_far} Start a job under {FINETUNE_TAB}."
+    return f"Added as {article(label)}. {so_far} Train under {FINETUNE_TAB}, {TEACH_TAB}."
 
 
 def describe_heat(title: str, label: str, hottest: tuple[int, int] | None) -> str:

@@ -7,9 +7,9 @@ from trainer.declared import describe_setting
 from trainer.events import StepSummary
 from trainer.metrics import Overlap
 from trainer.publication.card import build_card_data
-from trainer.recipe import OWN_REPEATS, Settings
+from trainer.recipe import Settings
 from trainer.record import Record
-from trainer.wording import article, count, duration, join, p_value, percent
+from trainer.wording import count, duration, join, p_value, percent
 
 START_JOB, STOP_JOB, DELETE_JOB = "Start", "Stop and keep its model", "Delete this job"
 DELETE_NOW, KEEP_JOB = "Yes, delete it", "No, keep it"
@@ -57,11 +57,7 @@ COMMAND = "The same offline"
 DOWNLOAD, DOWNLOAD_CARD = "Download the model", "Its model card"
 AGAIN, GO_ON = "Run it again", "Go on from here"
 NOT_SHOWN = "That job is no longer here: choose another."
-
-OWN_PICTURES = "Teach it your own pictures"
-OWN_FILES, OWN_CLASS, OWN_ADD, OWN_CLEAR = "Pictures", "They show a", "Add", "Take all out"
-NO_FILES = "Choose pictures first."
-NO_CLASS = "Choose what they show first."
+FORM_TAB, OPEN_TEACH = "Set up a job", "Teach it your own pictures"
 
 
 def describe_finetuning(whole: bool, at_hand: int, place: str) -> str:
@@ -152,30 +148,6 @@ def describe_confusions(epochs: int, shown: int) -> str:
         return "Validation confusion after epoch 1"
     some = "" if shown == epochs else f"{shown} of "
     return f"Validation confusion after {some}epochs 1 to {epochs:,}, one a second"
-
-
-def describe_own_pictures(pictures: int) -> str:
-    if not pictures:
-        return "None yet."
-    return (
-        f"{count(pictures, 'picture')}, each shown {OWN_REPEATS} times an epoch among the training "
-        f"images."
-    )
-
-
-def describe_added(added: int, known: int, label: str) -> str:
-    """What became of the pictures that were added."""
-    said = []
-    if added:
-        said.append(f"Added {count(added, 'picture')} as {article(label)}.")
-    if known:
-        said.append(f"{known:,} {'was' if known == 1 else 'were'} there already.")
-    return " ".join(said)
-
-
-def remove_label(label: str) -> str:
-    """A taught picture's button, for screen readers."""
-    return f"Take out this {label}"
 
 
 def describe_after(after: float, images: int) -> str:

@@ -22,6 +22,9 @@ TABLET: ViewportSize = {"width": 800, "height": 1100}
 PATIENCE_MS = 30_000
 """What is waited for comes sooner on a machine that is not busy."""
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+LAPTOP: ViewportSize = {"width": 1366, "height": 768}
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""Of Chromium: a camera that sees a green square in which something turns, and is never refused."""
 
 
 @pytest.fixture(scope="package")
@@ -31,7 +34,7 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:
-            browser = open_browser(playwright)
+            browser = open_browser(playwright, *FAKE_CAMERA)
         except Error as error:
             pytest.skip(f"no browser, run playwright install chromium: {error.message[:60]}")
         yield browser

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, e
 
 from demo.words.common import LABELS, PLAIN
 from tests.app import RunningApp, running_app
-from tests.browser.conftest import DESKTOP, PHONE, screenshot
+from tests.browser.conftest import DESKTOP, LAPTOP, PHONE, screenshot
 from tests.browser.finetune import (
     PATIENCE_MS,
     choose,
@@ -259,45 +259,64 @@ def test_impossible_settings_are_said_once_and_nothing_starts(
 
 
 def test_taught_pictures_change_the_fifth_card(
-    visitor: BrowserContext, app: RunningApp, tmp_path: Path
+    browser: Browser, app: RunningApp, tmp_path: Path
 ) -> None:
+    """Three pictures and a burst taught, on one screen, and the forgetting told."""
     paths = [tmp_path / f"{shade}.png" for shade in (200, 225, 250)]
     for shade, path in zip((200, 225, 250), paths, strict=True):
         Image.new("RGB", (80, 60), (shade, 0, shade)).save(path)
-    page = open_tab(visitor, app)
-    page.get_by_text("Teach it your own pictures").click()
-    own = page.locator("#own-pictures")
-    page.locator("input[type=file][multiple]").set_input_files(paths)
-    expect(page.get_by_text("200.png")).to_be_visible()
-    page.get_by_role("button", name="Add", exact=True).click()
-    expect(own.get_by_role("alert")).to_contain_text("Choose what they show first")
-    choose(page, "They show a", "frog")
-    page.get_by_role("button", name="Add", exact=True).click()
-    expect(own).to_contain_text("3 pictures")
-    expect(page.get_by_text("200.png")).to_have_count(0)  # the field is empty again
-    page.locator("input[type=file][multiple]").set_input_files(paths[:1])
-    expect(page.get_by_text("200.png")).to_be_visible()
-    page.get_by_role("button", name="Add", exact=True).click()
-    expect(own).to_contain_text("was there already")
-    own.get_by_role("button", name="Take out this frog").last.click()
-    expect(own).to_contain_text("2 pictures")
-    choose(page, "Start from", LABELS["sgd_frozen"])
-    start(page, Training_images="64", Epochs="5")
-    expect_job(page, "Done")
-    expect_command(page, "--own PICTURES")
-    page.get_by_role("tab", name="Compare").click()
-    cards = page.locator("#result").get_by_role("article")
-    expect(cards).to_have_count(5)
-    page.locator("#picture input[type=file]").set_input_files(paths[0])
-    fifth = page.get_by_role("article", name="Your job's model")
-    expect(fifth.locator(".q-answer")).to_have_text("frog")
-    first = page.get_by_role("article", name=LABELS["sgd_frozen"])
-    expect(first.locator(".q-answer")).not_to_have_text("frog")
-    choose(page, "Wrong? It is a", "ship")
-    page.get_by_role("button", name="Teach it", exact=True).click()
-    expect(page.locator("#taught")).to_contain_text("ship")
-    page.get_by_role("tab", name="Fine-tune").click()
-    expect(own.get_by_role("img", name="a ship")).to_be_visible()
+    with contextlib.closing(browser.new_context(viewport=LAPTOP)) as visitor:
+        page = visitor.new_page()
+        page.goto(f"{app.url}/?tab=teach-it")
+        buckets, cards = page.locator("#buckets"), page.locator("#tried-cards article")
+        first, second = (buckets.locator("[data-bucket]").nth(n) for n in range(2))
+        first.locator("input").set_input_files(paths)
+        expect(buckets.get_by_role("alert")).to_contain_text("Choose what they show first")
+        first.get_by_role("combobox").select_option("frog")
+        first.locator("input").set_input_files(paths)
+        expect(buckets).to_contain_text("Added 3 pictures as a frog")
+        first.locator("input").set_input_files(paths[:1])
+        expect(buckets).to_contain_text("was there already")
+        first.get_by_role("button", name="Take out this frog").last.click()
+        expect(buckets).to_contain_text("2 pictures")
+        second.get_by_role("combobox").select_option("ship")
+        burst = second.get_by_role("button", name="Hold to take pictures")
+        burst.focus()
+        page.keyboard.down("Enter")
+        expect(burst).to_have_attribute("data-taken", re.compile("[3-9]"))
+        page.keyboard.up("Enter")
+        expect(buckets).to_contain_text(re.compile(r"Added \d+ pictures as a ship"))
+        expect(burst).to_be_focused()
+        taken = 2 + second.get_by_role("img", name="a ship").count()
+        page.locator("#try input").set_input_files(paths[0])
+        expect(cards).to_have_count(4)
+        page.locator("#train").click()
+        expect(page.locator("#taught-job")).to_contain_text("Done", timeout=PATIENCE_MS)
+        own = cards.and_(page.get_by_role("article", name="Your job's model"))
+        expect(own.locator(".q-answer")).to_have_text("frog")  # answered anew, beside the four
+        expect(cards).to_have_count(5)
+        expect(cards.nth(3).locator(".q-answer")).not_to_have_text("frog")
+        expect(page.locator("#forgot")).to_contain_text(re.compile("test images: .* before"))
+        for part in ("#forgot", "#buckets", "#train", "#taught-job", "#try", "#tried"):
+            expect(page.locator(part)).to_be_in_viewport(ratio=1)
+        expect(cards.last).to_be_in_viewport(ratio=1)
+        page.locator("[data-live]").click()
+        expect(own.locator(".q-answer")).to_have_text("ship")
+        screenshot(page, "teach", full_page=False)
+        page.get_by_role("tab", name="Compare").click()
+        page.locator("#picture input[type=file]").set_input_files(paths[0])
+        fifth = page.locator("#result").get_by_role("article", name="Your job's model")
+        expect(fifth.locator(".q-answer")).to_have_text("frog")
+        choose(page, "Wrong? It is a", "truck")  # until now it was taught as a frog
+        page.get_by_role("button", name="Teach it", exact=True).click()
+        expect(page.locator("#taught")).to_contain_text("truck")
+        page.get_by_role("tab", name="Fine-tune").click()
+        page.wait_for_url(re.compile("tab=teach-it"))
+        expect(page.locator("[data-camera]")).to_have_attribute("aria-pressed", "false")
+        expect(buckets.get_by_role("img", name="a truck")).to_be_visible()
+        page.get_by_role("tab", name="Set up a job").click()
+        expect(page.locator("#own-pictures")).to_contain_text(f"{taken} pictures of your own")
+        expect_command(page, "--own PICTURES")
 
 
 @pytest.mark.parametrize(("theme", "name"), [("light", None), ("dark", "finetune-phone")])

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from demo.gallery import Gallery
-from demo.words.common import CHANGED_TAB, LABELS
+from demo.words.common import CHANGED_TAB, LABELS, TEACH_TAB
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
 from tests.browser.conftest import DESKTOP, PHONE, screenshot
@@ -23,7 +23,7 @@ from trainer.checkpoint import load_predictions, load_record
 from trainer.shards import HUB_DATASET, encode_image, encode_shard
 
 OpenLink = Callable[..., Page]
-TABS = ("Compare", "Lessons", "Accuracy", CHANGED_TAB, "Fine-tune", "About")
+TABS = ("Compare", "Lessons", "Accuracy", CHANGED_TAB, "Fine-tune", TEACH_TAB, "About")
 
 
 def make_test_file() -> bytes:

@@ -112,8 +112,7 @@ def test_start_with_what_is_still_wrong_has_it_said(page: Page) -> None:
 
 
 def test_what_hinders_the_start_itself_is_still_said(page: Page) -> None:
-    panel = page.tab.form.panel
-    page.values[panel.ids] = ["no-such-picture"]
+    page.values[page.tab.form.ids] = ["no-such-picture"]
     said = take(page, page.tab.on_start(page.values), "Trains on")
     assert "A picture you taught is no longer here" in said
 

@@ -14,15 +14,19 @@ from demo.jobs.backend import EVENTS, read_gpu_s
 from demo.jobs.jobs import EARLIER
 from demo.jobs.store import create_token
 from demo.jobs.zero import USUAL_S
+from demo.lessons.table import FORGETTING, LESSONS, MIXED
+from demo.links import TAB, name_slug
 from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.form import Form
 from demo.tabs.job_form import NOT_ON_FORM
 from demo.words import finetune as words
+from demo.words import teach as teach_words
+from demo.words.common import FINETUNE_TAB, TEACH_TAB
 from tests.finetune_page import Page, draw, drawn_page
 from tests.jobs import seed_pace, write_epochs
 from trainer.declared import describe_setting, setting
 from trainer.metrics import Overlap
-from trainer.recipe import JobSettings, join_command
+from trainer.recipe import CLASSES, JobSettings, join_command
 
 
 @pytest.fixture(scope="module")
@@ -239,43 +243,121 @@ def test_a_job_of_another_is_neither_stopped_nor_deleted_nor_run(page: Page) -> 
     assert [one.state for one in page.jobs.of_owner(owner)] == ["queued"]
 
 
+def put(page: Page, bucket: int, label: str, *files: str) -> str:
+    """Puts pictures into a bucket that shows a class, as its page does; returns what is drawn."""
+    buckets = page.tab.teach.buckets
+    event = gr.EventData(None, {"bucket": bucket, "label": label, "files": list(files)})
+    answer = page.show(buckets.on_files(page.values, event, gr.Request()))
+    return str(answer[buckets.drawn])
+
+
 def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> None:
-    panel, values = page.tab.form.panel, page.values
+    buckets, values = page.tab.teach.buckets, page.values
     files = [save_upload(shade) for shade in (10, 20)]
-    assert words.NO_FILES in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
-    values[panel.files] = files
-    assert panel.label.value is None
-    assert words.NO_CLASS in page.show(panel.on_add(values, gr.Request()))[panel.drawn]
-    assert values[panel.files] == files
-    values[panel.label] = "frog"
-    answer = page.show(panel.on_add(values, gr.Request()))
-    assert "Added 2 pictures as a frog." in answer[panel.drawn]
-    assert values[panel.files] is None
-    values[panel.files] = files[:1]
-    answer = page.show(panel.on_add(values, gr.Request()))
-    assert "1 was there already." in answer[panel.drawn]
-    first, second = values[panel.ids]
-    press = gr.EventData(None, {"choice": first})
-    page.show(panel.on_remove(values, press))
-    assert values[panel.ids] == [second]
+    assert teach_words.NO_FILES in put(page, 0, "frog")
+    for label in ("", "cow"):
+        assert teach_words.NO_CLASS in put(page, 0, label, *files)
+    assert values[buckets.ids] == []
+    assert "Added 2 pictures as a frog." in put(page, 0, "frog", *files)
+    assert values[buckets.labels] == ["frog", ""]
+    assert "1 was there already." in put(page, 0, "frog", files[0])
+    first, second = values[buckets.ids]
+    press = gr.EventData(None, {"choice": f"out-{first}"})
+    page.show(buckets.on_press(values, press))
+    assert values[buckets.ids] == [second]
+    assert "1 picture of your own takes part" in page.tab.form.on_form(values)[page.tab.form.own]
     page.start(images=0)  # the picture is enough
     (job,) = page.jobs.of_owner(page.token)
     assert len(list(page.jobs.folder(job).glob("own/frog/*.png"))) == 1
-    page.show(panel.on_clear(values))
-    assert values[panel.ids] == []
+    page.show(buckets.on_press(values, gr.EventData(None, {"choice": "empty"})))
+    assert values[buckets.ids] == []
     page.show(page.tab.on_again(values))
     (again, _) = page.jobs.of_owner(page.token)
     assert len(list(page.jobs.folder(again).glob("own/frog/*.png"))) == 1
 
 
-def test_a_start_with_pictures_that_are_gone_is_refused(page: Page) -> None:
-    panel = page.tab.form.panel
-    page.values |= {panel.files: [save_upload(30)], panel.label: "cat"}
-    page.show(panel.on_add(page.values, gr.Request()))
+def test_pictures_go_with_their_bucket_to_another_class(page: Page) -> None:
+    buckets, values = page.tab.teach.buckets, page.values
+    put(page, 0, "cat", save_upload(40), save_upload(41))
+    put(page, 1, "dog", save_upload(42))
+
+    def choose(bucket: Any, label: Any) -> None:
+        event = gr.EventData(None, {"bucket": bucket, "label": label})
+        page.show(buckets.on_class(values, event))
+
+    choose(0, "ship")
+    assert values[buckets.labels] == ["ship", "dog"]
+    labels = [one.label for one in page.jobs.pictures.of_owner(page.token)]
+    assert sorted(labels) == ["dog", "ship", "ship"]
+    for bucket, label in ((0, "dog"), (7, "cat"), (0, "cow"), ("0", "cat"), (None, None), (0, [])):
+        choose(bucket, label)
+        assert values[buckets.labels] == ["ship", "dog"]
+
+
+def test_buckets_are_added_up_to_so_many_and_come_with_pictures_from_elsewhere(page: Page) -> None:
+    buckets, values = page.tab.teach.buckets, page.values
+    for held in (None, "cat", [[], 7, "cow", "cat", "cat"], [""] * 1000):
+        labels = page.show(buckets.show(page.token, held))[buckets.labels]
+        assert 2 <= len(labels) <= len(CLASSES)
+    values[buckets.labels] = ["", ""]
+    press = gr.EventData(None, {"choice": "add"})
+    for expected in (3, 4, 4):
+        page.show(buckets.on_press(values, press))
+        assert len(values[buckets.labels]) == expected
+    values[buckets.labels] = ["cat", "dog", "frog", "ship"]
+    page.jobs.pictures.add(page.token, "truck", Path(save_upload(50)).read_bytes())
+    page.show(page.tab.teach.on_pictures(values))
+    assert values[buckets.labels] == ["cat", "dog", "frog", "ship", "truck"]
+
+
+def test_nothing_is_trained_without_pictures_or_with_pictures_that_are_gone(page: Page) -> None:
+    teach = page.tab.teach
+    assert teach_words.NOTHING_TO_LEARN in teach.on_train(page.values)[teach.said]
+    put(page, 0, "cat", save_upload(30))
     page.jobs.pictures.clear(page.token)
-    answer = page.start()
-    assert 'role="alert"' in answer[page.tab.form.estimate]
+    assert "no longer here" in teach.on_train(page.values)[teach.said]
+    assert 'role="alert"' in page.start()[page.tab.form.estimate]
     assert page.jobs.of_owner(page.token) == []
+
+
+def test_what_is_tried_is_answered_by_the_four_or_said_to_be_no_picture(page: Page) -> None:
+    teach = page.tab.teach
+
+    def give(files: Any) -> Shown:
+        event = gr.EventData(None, {"files": files})
+        return page.show(teach.on_try(page.values, event, gr.Request()))
+
+    answer = give([save_upload(70)])
+    assert answer[teach.cards].count("<article") == 4
+    assert teach_words.NOT_TRAINED in answer[teach.answer]
+    for files in (["/etc/passwd"], [7], [], None, "a"):
+        answer = give(files)
+        assert 'role="alert"' in answer[teach.answer]
+        assert answer[teach.cards] == ""
+
+
+def test_the_screen_has_an_address(page: Page) -> None:
+    request = gr.Request(query_params={TAB: name_slug(TEACH_TAB)})
+    answer = page.tab.on_load(page.values, request)
+    assert answer[page.shared.tabs].selected == FINETUNE_TAB
+    assert answer[page.tab.parts].selected == TEACH_TAB
+    answer = page.tab.on_load(page.values, gr.Request(query_params={TAB: name_slug(FINETUNE_TAB)}))
+    assert page.tab.parts not in answer
+
+
+def test_train_starts_what_the_lesson_measured_and_finds_it_again(page: Page) -> None:
+    teach = page.tab.teach
+    put(page, 0, "cat", save_upload(60))
+    page.start(images=100)
+    answer = page.show(teach.on_train(page.values))
+    job, _ = page.jobs.of_owner(page.token)
+    mixed = LESSONS[FORGETTING].runs[MIXED]
+    assert job.settings == mixed.changed(image_px=teach.settings.image_px)
+    assert answer[teach.timer].active is True
+    assert answer[teach.train].interactive is False
+    page.start(images=100)  # a newer one, of the form
+    page.values[teach.sent] = {}
+    assert job.id in teach.on_look(page.values)[teach.status]
 
 
 def test_no_image_that_changed_sides_is_no_test_of_chance() -> None:
@@ -301,9 +383,9 @@ def measure(answer: Shown) -> int:
     )
 
 
-def save_upload(shade: int) -> dict[str, Any]:
-    """A picture in Gradio's folder of uploads, as its file field names it."""
+def save_upload(shade: int) -> str:
+    """The path of a picture in Gradio's folder of uploads."""
     path = Path(get_upload_folder()) / "test-form" / f"{shade}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (40, 40), (shade, 0, 90)).save(path)
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+    return str(path)

@@ -25,8 +25,8 @@ from demo.models import Classification, Models
 from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
+from demo.tabs.cards import list_notes
 from demo.tabs.compare import CompareTab
-from demo.tabs.compare.cards import list_notes
 from demo.tabs.images import A_PAGE
 from demo.tabs.shared import Shared
 from demo.words import compare as words

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from demo.recent import Recent
-from demo.tabs.compare.subjects import Sitting, Subject
+from demo.tabs.subjects import Sitting, Subject
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import compare as words

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from demo.banks import Banks
 from demo.recent import Recent
-from demo.tabs.compare.subjects import Sitting, Subject
+from demo.tabs.subjects import Sitting, Subject
 from demo.templates import embed, render
 from demo.uploads import to_image
 from demo.words import compare as words

@@ -11,7 +11,6 @@ from gradio.data_classes import FileData
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
-from demo.banks import Banks
 from demo.faults import explain
 from demo.gallery import Example, list_examples
 from demo.jobs.refusal import Refused
@@ -19,11 +18,10 @@ from demo.jobs.store import create_token
 from demo.links import PICTURE, read_link
 from demo.models import LARGEST_BATCH, Classification, recorded_answers
 from demo.server.addresses import name_sender_of
+from demo.tabs.cards import draw_cards, draw_message, draw_said, draw_seen, list_notes
 from demo.tabs.changes import Shown, Values, read_token
-from demo.tabs.compare.cards import draw_cards, draw_message, draw_said, draw_seen, list_notes
 from demo.tabs.compare.mind import FIRST, Mind, read_kind
 from demo.tabs.compare.reasons import Reasons
-from demo.tabs.compare.subjects import Sitter, Sitting
 from demo.tabs.shared import (
     ON_CHOICE,
     QUIET,
@@ -33,6 +31,7 @@ from demo.tabs.shared import (
     read_choice,
     refuse,
 )
+from demo.tabs.subjects import Sitter, Sitting
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels, to_image
 from demo.words import compare as words
@@ -57,7 +56,7 @@ class CompareTab:
 
     def __init__(self, shared: Shared, tab: gr.Tab) -> None:
         self._models, self._gallery, self._jobs = shared.models, shared.gallery, shared.jobs
-        self._banks = Banks(shared.analyses, shared.models)
+        self._banks = shared.banks
         self._sitter = Sitter(shared.models, shared.jobs, self._banks)
         self._reasons, self._mind = Reasons(self._banks), Mind()
         answers = recorded_answers(self._models)

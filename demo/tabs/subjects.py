@@ -1,4 +1,4 @@
-"""The models on screen: the four, and that of the visitor's newest job."""
+"""The models on screen: the four, and that of a job of the visitor's."""
 
 import functools
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from demo.banks import Banks
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
+from demo.jobs.store import Job
 from demo.models import Look, ModelAnswer, Models, list_answer, load_own_model
 from demo.words import compare as words
 from demo.words.common import LABELS, inline_label, start_label
@@ -69,8 +70,12 @@ class Sitter:
         self._models, self._jobs, self._banks = models, jobs, banks
 
     def sit(self, look: Look, token: str | None) -> Sitting:
-        """The models that this visitor sees, and what they make of a picture: no pass is made twice
-        for the same one."""
+        """The models that this visitor sees, and what they make of a picture."""
+        return self.sit_with(look, self._jobs.newest_with_model(token) if token else None)
+
+    def sit_with(self, look: Look, job: Job | None) -> Sitting:
+        """The four, the model of a job, and what they make of a picture: no pass is made twice for
+        the same one."""
         subjects = [
             Subject(
                 name,
@@ -82,7 +87,6 @@ class Sitter:
             )
             for name in look.said["models"]
         ]
-        job = self._jobs.newest_with_model(token) if token else None
         mark = look.key
         if job is not None:
             try:

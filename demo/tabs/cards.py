@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from demo.models import Classification
-from demo.tabs.compare.subjects import Sitting, Subject
+from demo.tabs.subjects import Sitting, Subject
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import compare as words
@@ -45,17 +45,21 @@ def draw_said(result: Classification, notes: list[str]) -> str:
     return render("said.html", sentence=result["agreement"], note=" ".join(notes))
 
 
-def draw_cards(sitting: Sitting, truth: int | None, compared: bool) -> str:
+def draw_cards(
+    sitting: Sitting, truth: int | None, compared: bool = False, compact: bool = False
+) -> str:
     """The cards. What explains them comes later, into the room that is kept for it.
 
     Args:
         truth: the picture's class where it is known.
         compared: False where nothing is known of training images like it.
+        compact: only the answer and the likeliest classes, with no room for an explanation.
     """
     return render(
         "cards.html",
         mark=sitting.mark,
         cards=[describe_card(subject, truth) for subject in sitting.subjects],
+        compact=compact,
         all_classes=words.ALL_TEN,
         words=words,
         empty=range(NEIGHBOURS if compared else 0),
