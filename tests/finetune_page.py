@@ -50,7 +50,7 @@ class Page:
         self.values |= {
             self.owner: create_token(), tab.shown: "", tab.order: "-accuracy", tab.sent: {},
             tab.view.asked: "", tab.beside.chosen: [], form.panel.ids: [], form.panel.files: None,
-            form.panel.label: None, form.gpu: False,
+            form.panel.label: None, form.gpu: False, form.pay: False,
         }  # fmt: skip
 
     def show(self, answer: Shown) -> Shown:

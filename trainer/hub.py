@@ -52,7 +52,11 @@ def fetch_models(repo: str, revision: str | None = None) -> Path:
 
 
 def push_folder(
-    folder: Path, repo: str, sdk: Sdk | None, hardware: str | None, private: bool
+    folder: Path,
+    repo: str,
+    sdk: Sdk | None = None,
+    hardware: str | None = None,
+    private: bool = False,
 ) -> str:
     """Makes the repository where there is none yet, and puts a folder into it in one commit.
 
@@ -77,12 +81,49 @@ def push_folder(
             space_sdk=sdk,
             space_hardware=hardware,  # type: ignore[arg-type]  # the Hub knows its hardware best
         )
-        api.upload_folder(
-            repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Publish Quartet"
-        )
+        _upload(api, folder, repo, kind)
     except Exception as error:  # the client raises a dozen unrelated types
         raise HubError("hub_not_pushed", repo=repo, reason=_give_reason(error)) from error
     return str(address)
+
+
+def push_new(folder: Path, repo: str, token: str, private: bool = False) -> str:
+    """Makes a model repository in somebody's name, and puts a folder into it in one commit. One that
+    is there already is left as it is.
+
+    Args:
+        token: theirs; no other is used.
+
+    Returns:
+        Its address.
+
+    Raises:
+        HubError: the name is taken, the token may not write, or the Hub cannot be reached.
+    """
+    api = huggingface_hub.HfApi(token=token)
+    try:
+        address = api.create_repo(repo, private=private)
+    except Exception as error:
+        raise HubError(_name_refusal(error), repo=repo, reason=_give_reason(error)) from error
+    try:
+        _upload(api, folder, repo, "model")
+    except Exception as error:
+        raise HubError("hub_left_empty", repo=repo, reason=_give_reason(error)) from error
+    return str(address)
+
+
+def _upload(api: huggingface_hub.HfApi, folder: Path, repo: str, kind: str) -> None:
+    api.upload_folder(
+        repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Publish Quartet"
+    )
+
+
+def _name_refusal(error: Exception) -> str:
+    """Why a repository could not be made, as a code of `HubError`."""
+    status = 0
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        status = error.response.status_code
+    return {409: "hub_taken", 401: "hub_denied", 403: "hub_denied"}.get(status, "hub_not_pushed")
 
 
 def _give_reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from demo.jobs.store import create_token
 from demo.jobs.zero import USUAL_S
 from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.form import Form
-from demo.tabs.job_form import NOT_ON_FORM
+from demo.tabs.job_form import NOBODY, NOT_ON_FORM
 from demo.words import finetune as words
 from tests.finetune_page import Page, draw, drawn_page
 from tests.jobs import seed_pace, write_epochs
@@ -115,7 +115,7 @@ def test_a_job_is_started_with_what_the_form_holds(page: Page) -> None:
 
 
 def test_each_start_fills_the_form_with_its_own_settings(page: Page) -> None:
-    fills = page.tab.form.starts.list_fills([], "")
+    fills = page.tab.form.starts.list_fills([], NOBODY)
     assert fills["adam_frozen"]["learning_rate"] == 0.01
     assert fills["adam_frozen"]["optimizer"] == "adam"
     assert fills["sgd_full"]["steps"] == 0

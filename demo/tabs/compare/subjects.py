@@ -68,9 +68,13 @@ class Sitter:
     def __init__(self, models: Models, jobs: Jobs, banks: Banks) -> None:
         self._models, self._jobs, self._banks = models, jobs, banks
 
-    def sit(self, look: Look, token: str | None) -> Sitting:
-        """The models that this visitor sees, and what they make of a picture: no pass is made twice
-        for the same one."""
+    def sit(self, look: Look, *tokens: str) -> Sitting:
+        """The models that a visitor sees, and what they make of a picture: no pass is made twice
+        for the same one.
+
+        Args:
+            tokens: of which each opens jobs of theirs.
+        """
         subjects = [
             Subject(
                 name,
@@ -82,7 +86,7 @@ class Sitter:
             )
             for name in look.said["models"]
         ]
-        job = self._jobs.newest_with_model(token) if token else None
+        job = self._jobs.newest_with_model(*tokens)
         mark = look.key
         if job is not None:
             try:
