@@ -60,7 +60,12 @@ SENTENCES = {
         f"The models' place on the Hub cannot be used: {_TELL}.",
     ),
     "hub_not_pushed": (
-        "{repo} could not be made ({reason}): try again in a minute, or choose another name."
+        "The repository {repo} could not be made on Hugging Face ({reason}): try again in a minute."
+    ),
+    "hub_taken": "The repository {repo} is there already: choose another name.",
+    "hub_left_empty": (
+        "The repository {repo} was made, but nothing could be put into it ({reason}): delete it on "
+        "Hugging Face and try again, or choose another name."
     ),
     "hub_denied": (
         "Hugging Face does not let this app make {repo}: sign out, sign in again, and allow it."

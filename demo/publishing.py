@@ -1,11 +1,9 @@
 """Puts a job's model on Hugging Face, in the account of who is signed in."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 
 from demo.accounts.sessions import Account
 from demo.jobs.backend import NAME
@@ -22,6 +20,8 @@ from trainer.record import Record
 
 MOST_CHARS = 96
 """Of a repository's name at the Hub, its owner's included."""
+NAME_SHAPE = re.compile(r"(?!.*(--|\.\.|\.git$))[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""What the Hub takes, by `huggingface_hub.utils.validate_repo_id`."""
 
 
 class Publisher:
@@ -85,11 +85,6 @@ def write_card(
 
 def _name_repo(account: Account, name: str) -> str:
     most = MOST_CHARS - len(account.name) - 1
-    repo = f"{account.name}/{name}"
-    try:
-        if "/" in name or not name.isascii():
-            raise HFValidationError
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise Refused("publish_name", most=most) from error
-    return repo
+    if len(name) > most or not NAME_SHAPE.fullmatch(name):
+        raise Refused("publish_name", most=most)
+    return f"{account.name}/{name}"

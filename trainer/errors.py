@@ -122,7 +122,7 @@ SENTENCES = {
         "you may write it ('hf auth login')."
     ),
     "hub_taken": "{repo} is there already: choose another name.",
-    "hub_denied": "{repo} could not be made on the Hub ({reason}): give a token that may write there.",
+    "hub_denied": "{repo} could not be made ({reason}): give a token that may write there.",
     "hub_left_empty": (
         "{repo} was made on the Hub, but nothing could be put into it ({reason}): delete it there, "
         "and try again."

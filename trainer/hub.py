@@ -88,8 +88,8 @@ def push_folder(
 
 
 def push_new(folder: Path, repo: str, token: str, private: bool = False) -> str:
-    """Makes a model repository in somebody's name, and puts a folder into it in one commit. One that
-    is there already is left as it is.
+    """Makes a model repository in somebody's name, and puts a folder into it in one commit. One
+    that is there already is left as it is.
 
     Args:
         token: theirs; no other is used.
@@ -104,7 +104,10 @@ def push_new(folder: Path, repo: str, token: str, private: bool = False) -> str:
     try:
         address = api.create_repo(repo, private=private)
     except Exception as error:
-        raise HubError(_name_refusal(error), repo=repo, reason=_give_reason(error)) from error
+        status = _read_status(error)
+        denied = "hub_denied" if status in (401, 403) else "hub_not_pushed"
+        code = "hub_taken" if status == 409 else denied
+        raise HubError(code, repo=repo, reason=_give_reason(error)) from error
     try:
         _upload(api, folder, repo, "model")
     except Exception as error:
@@ -118,17 +121,15 @@ def _upload(api: huggingface_hub.HfApi, folder: Path, repo: str, kind: str) -> N
     )
 
 
-def _name_refusal(error: Exception) -> str:
-    """Why a repository could not be made, as a code of `HubError`."""
-    status = 0
+def _read_status(error: Exception) -> int:
+    """The HTTP status that the Hub refused with; 0 where it gave none."""
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        status = error.response.status_code
-    return {409: "hub_taken", 401: "hub_denied", 403: "hub_denied"}.get(status, "hub_not_pushed")
+        return int(error.response.status_code)
+    return 0
 
 
 def _give_reason(error: Exception) -> str:
     """The fault in a few words: the client's own fill a screen."""
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        status = error.response.status_code
-        return error.server_message or f"the Hub answers {status}"
+        return error.server_message or f"the Hub answers {_read_status(error)}"
     return type(error).__name__

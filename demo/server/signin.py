@@ -1,8 +1,8 @@
 """The routes by which a visitor signs in with Hugging Face and out again.
 
 Their page is sent to the Hub and comes back with a code; this server asks who that is. Cookies are
-`Lax`: a page of another site can make no request in a visitor's name. So in a frame on the Hub's own
-page nobody is signed in, and the button opens a tab of its own.
+`Lax`: a page of another site can make no request in a visitor's name. So in a frame on the Hub's
+own page nobody is signed in, and the button opens a tab of its own.
 """
 
 import asyncio

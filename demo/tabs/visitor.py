@@ -1,4 +1,4 @@
-"""Who a visitor is: what their browser keeps, and the account that is signed in, if there is one."""
+"""Who a visitor is: what their browser keeps, and the account that is signed in, if one is."""
 
 import dataclasses
 from dataclasses import dataclass, field

@@ -14,8 +14,7 @@ PAY_INFO = (
 )
 NOT_SIGNED_IN = "You are not signed in: Hugging Face refused, or could not be reached. Try again."
 NOT_BEGUN_HERE = (
-    "You are not signed in: the way back does not belong to a sign-in that this browser began in the "
-    "last ten minutes. Try again."
+    "You are not signed in: this browser did not begin that in the last ten minutes. Try again."
 )
 PUBLISHED = "Published:"
 BACK = "Back to Quartet"
