@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from demo.accounts.openid import Attempt, Grant, Provider
 from demo.jobs.store import hash_token
+from trainer.publication.space import PUBLISHING_SCOPE
 
-PUBLISHING = frozenset({"contribute-repos", "write-repos", "manage-repos"})
-"""Scopes with one of which a repository can be made and written; the first is the narrowest: it
-opens only what this app makes."""
+PUBLISHING = frozenset({PUBLISHING_SCOPE, "write-repos", "manage-repos"})
+"""Scopes with one of which a repository can be made and written; the first is the narrowest."""
 PAYING = "jobs"
 """The scope with which jobs run at the visitor's cost."""
 KEPT = 4096

@@ -8,17 +8,19 @@ own page nobody is signed in, and the button opens a tab of its own.
 import asyncio
 import hmac
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from demo.accounts.openid import CALLBACK, Attempt, SignInFailed
 from demo.accounts.sessions import Accounts, read_cookie
+from demo.links import TAB, name_slug
 from demo.server.gate import REASON
 from demo.server.routes import LOGIN, LOGOUT
 from demo.templates import render
 from demo.words import account as words
-from demo.words.common import TITLE
+from demo.words.common import FINETUNE_TAB, TITLE
 
 ATTEMPT_S = 600
 """From setting out for the Hub to coming back."""
@@ -78,7 +80,7 @@ class SignIn:
 
     async def leave(self, request: Request) -> Response:
         """Signs out."""
-        answer = self._return("")
+        answer = self._return(urlencode({TAB: name_slug(FINETUNE_TAB)}))
         if self._accounts.find(request.headers) is not None:
             self._accounts.end(request.headers)
             self._keep(answer, self._accounts.session_cookie, "", 0)

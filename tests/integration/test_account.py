@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import huggingface_hub.constants
 import pytest
@@ -56,11 +57,8 @@ def sign_in(page: Page, provider: FakeProvider, person: str, scopes: str = "") -
     assert accounts
     provider.person, provider.scopes = person, scopes or FakeProvider().scopes
     attempt = Attempt.begin("")
-    asked = accounts.provider.write_address(attempt).partition("?")[2]
-    query = dict(
-        pair.split("=") for pair in asked.replace("%3A", ":").replace("%2F", "/").split("&")
-    )
-    code = provider.authorize(query).partition("code=")[2]
+    asked = parse_qsl(urlsplit(accounts.provider.write_address(attempt)).query)
+    code = provider.authorize(dict(asked)).partition("code=")[2]
     session, _ = accounts.finish(code, attempt)
     return SimpleNamespace(
         headers={"cookie": f"{accounts.session_cookie}={session}"}, client=None, query_params={}
@@ -125,9 +123,8 @@ def test_what_the_browser_is_told_holds_no_secret_of_the_account(
     account = page.shared.read_visitor(page.values, request).account
     assert account
     page.open()
-    told = str(
-        [getattr(one, "value", one) for one in page.tab.on_look(page.values, request).values()]
-    )
+    answer = page.tab.on_look(page.values, request)
+    told = str([getattr(one, "value", one) for one in answer.values()])
     assert words.describe_account("ada") in told
     for secret in (account.owner, account.token):
         assert secret not in told
