@@ -56,8 +56,19 @@ SENTENCES = {
         f"The pre-trained weights on the server are missing or damaged: {_TELL}.",
     ),
     **dict.fromkeys(
-        ("hub_name", "hub_not_fetched", "hub_not_pushed", "hub_no_app"),
+        ("hub_name", "hub_not_fetched", "hub_no_app"),
         f"The models' place on the Hub cannot be used: {_TELL}.",
+    ),
+    "hub_not_pushed": (
+        "The repository {repo} could not be made on Hugging Face ({reason}): try again in a minute."
+    ),
+    "hub_taken": "The repository {repo} is there already: choose another name.",
+    "hub_left_empty": (
+        "The repository {repo} was made, but nothing could be put into it ({reason}): delete it on "
+        "Hugging Face and try again, or choose another name."
+    ),
+    "hub_denied": (
+        "Hugging Face does not let this app make {repo}: sign out, sign in again, and allow it."
     ),
     "device_missing": f"The server lacks the hardware that was asked for: {_TELL}.",
     **dict.fromkeys(

@@ -12,6 +12,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from demo.accounts.openid import ClientSettings, Provider
+from demo.accounts.sessions import Accounts
 from demo.analyses import Analyses
 from demo.exports import Exports
 from demo.faults import explain
@@ -32,6 +34,7 @@ from demo.server.files import ExportFiles, ShareCard
 from demo.server.gate import Front, Gate
 from demo.server.health import Health
 from demo.server.limits import WAITING, Settings
+from demo.server.signin import SignIn
 from demo.tabs.about import AboutTab
 from demo.tabs.accuracy import AccuracyTab
 from demo.tabs.changed import ChangedTab, Given
@@ -76,7 +79,7 @@ def build_app(checkpoints: Path | None = None) -> App:
 
     Raises:
         SystemExit: not one of the four models is usable, or the variables about Hugging Face Jobs
-            are incomplete, or another variable is wrong. It says what to do.
+            or signing in are incomplete, or another variable is wrong. It says what to do.
     """
     folder = checkpoints or Path(os.environ.get("QUARTET_CHECKPOINTS") or SHIPPED)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(UPLOADS))
@@ -84,6 +87,7 @@ def build_app(checkpoints: Path | None = None) -> App:
     try:
         front = Front(Settings.from_environment(os.environ), Path(get_upload_folder()))
         models = Models(folder)
+        accounts = _open_accounts(home)
         jobs = _open_jobs(home, folder)
     except QuartetError as error:
         raise SystemExit(f"error: {error}") from error
@@ -103,7 +107,7 @@ def build_app(checkpoints: Path | None = None) -> App:
         if faults:
             create_html(render("faults.html", faults=faults), elem_id="faults")
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses, accounts)
             with create_tab(words.COMPARE_TAB) as tab:
                 compare = CompareTab(shared, tab)
             with create_tab(words.LESSONS_TAB) as tab:
@@ -124,6 +128,9 @@ def build_app(checkpoints: Path | None = None) -> App:
     exports = Exports(models, accuracy.answers, jobs, analyses, rates)
     api = Api(models)
     api.watch(Health(front, models, jobs, api.turnstile, blocks.fair_queue), front)
+    if accounts is not None:
+        SignIn(accounts).add_to(api.app)
+        front.routes.open_signing_in()
     front.results, front.own = blocks.fair_queue, api.app
     return App(blocks, front, jobs, exports)
 
@@ -150,6 +157,13 @@ def _open_home() -> Path:
         temporary = Path(tempfile.mkdtemp(prefix="quartet-"))
         print(words.describe_temporary_home(home, error.strerror, temporary), file=sys.stderr)
         return temporary
+
+
+def _open_accounts(home: Path) -> Accounts | None:
+    """Where the owner has turned signing in on. Gradio's own button is not used: outside a Space it
+    would sign everybody in as the owner."""
+    settings = ClientSettings.from_environment(os.environ)
+    return Accounts(Provider(settings), load_secret(home, "accounts")) if settings else None
 
 
 def _open_jobs(home: Path, checkpoints: Path) -> Jobs:

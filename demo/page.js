@@ -129,6 +129,12 @@
     if (event.target.matches('.q-mind input')) slide(event.target);
   });
 
+  /* A Space shows the app in a frame, where browsers keep no sign-in. */
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('.q-signin');
+    if (link && window.parent !== window) link.target = '_blank';
+  }, { capture: true });
+
   let mending = 0;
   new MutationObserver(() => {
     mending ||= requestAnimationFrame(() => {

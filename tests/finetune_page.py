@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from demo.accounts.sessions import Accounts
 from demo.analyses import Analyses
 from demo.gallery import Gallery
+from demo.jobs.backend import Backend
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import create_token
@@ -41,6 +43,7 @@ class Page:
         self.tab, self.shared = tab, shared
         self.owner, self.jobs = shared.owner, shared.jobs
         self.values: dict[Any, Any] = {}
+        self.request: Any = None
 
     def open(self) -> None:
         """A new visitor's page."""
@@ -50,8 +53,11 @@ class Page:
         self.values |= {
             self.owner: create_token(), tab.shown: "", tab.order: "-accuracy", tab.sent: {},
             tab.view.asked: "", tab.beside.chosen: [], form.ids: [], form.gpu: False,
-            tab.teach.buckets.labels: ["", ""], tab.teach.sent: {}, tab.teach.tried: "",
+            form.pay: False, tab.teach.buckets.labels: ["", ""], tab.teach.sent: {},
+            tab.teach.tried: "",
         }  # fmt: skip
+        if self.shared.accounts is not None:
+            self.values |= {tab.account.name: "", tab.account.private: False}
 
     def show(self, answer: Shown) -> Shown:
         """Takes an answer as a browser does."""
@@ -66,7 +72,7 @@ class Page:
 
     def start(self, **settings: Any) -> Shown:
         self.fill(**settings)
-        return self.show(self.tab.on_start(self.values))
+        return self.show(self.tab.on_start(self.values, self.request))
 
     @property
     def token(self) -> str:
@@ -74,11 +80,18 @@ class Page:
 
 
 @contextlib.contextmanager
-def drawn_page(home: Path, running: int = 0) -> Iterator[Page]:
+def drawn_page(
+    home: Path,
+    running: int = 0,
+    accounts: Accounts | None = None,
+    backend: Backend | None = None,
+) -> Iterator[Page]:
     """The tab over the shipped models.
 
     Args:
         running: jobs at a time; 0 for a page where no job ever runs.
+        accounts: where visitors can sign in.
+        backend: default: this machine.
     """
     limits = Limits(running=running, queued_of_owner=1000, queued=1000)
     models = Models(CHECKPOINTS)
@@ -91,8 +104,8 @@ def drawn_page(home: Path, running: int = 0) -> Iterator[Page]:
         assert blocks is not None
         owner = gr.BrowserState("", storage_key="owner", secret="secret")
         with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
+            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses, accounts)
             return Page(FinetuneTab(shared, tab), shared)
 
-    with contextlib.closing(Jobs(home, CHECKPOINTS, limits)) as jobs:
+    with contextlib.closing(Jobs(home, CHECKPOINTS, limits, backend)) as jobs:
         yield draw(lambda: make(jobs))

@@ -40,12 +40,16 @@ class FakeHub:
         """End of the names of files that it wants there; nothing for none."""
         self.denied = False
         """True where nobody may write."""
+        self.taken = False
+        """True where a repository of that name is there already."""
+        self.tokens: set[str] = set()
+        """Those that anything was sent with."""
         self.specs: list[dict[str, Any]] = []
         self.jobs: dict[str, FakeJob] = {}
         self.environment = environment
 
-    def run(self, spec: dict[str, Any]) -> dict[str, Any]:
-        self.specs.append(spec)
+    def run(self, spec: dict[str, Any], namespace: str) -> dict[str, Any]:
+        self.specs.append({**spec, "namespace": namespace})
         job = FakeJob(
             f"{len(self.specs):024d}", spec, {**self.environment, "HF_ENDPOINT": self.url}
         )
@@ -139,8 +143,11 @@ class Handler(StandIn):
         content = self._read_body()
         path = self.path.split("?")[0]
         repo = rf"/(?:models|spaces)/{self.hub.repo}"
+        self.hub.tokens.add(self.headers.get("Authorization", "").removeprefix("Bearer "))
         if self.hub.denied:
             self.send_error(403)
+        elif path == "/api/repos/create" and self.hub.taken:
+            self.send_error(409)
         elif path == "/api/repos/create":
             self.hub.created.append(json.loads(content))
             self.answer({"url": f"{self.hub.url}/{self.hub.repo}"})
@@ -148,9 +155,9 @@ class Handler(StandIn):
             self.answer({"errors": [], "warnings": []})
         elif path.endswith(f"{self.hub.repo}.git/info/lfs/objects/batch"):
             self.answer({"transfer": "basic", "objects": self._offer(json.loads(content))})
-        elif path == "/api/jobs/someone":
-            self.answer(self.hub.run(json.loads(content)))
-        elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/cancel", path):
+        elif match := re.fullmatch(r"/api/jobs/([a-z]+)", path):
+            self.answer(self.hub.run(json.loads(content), match[1]))
+        elif match := re.fullmatch(r"/api/jobs/[a-z]+/(\d+)/cancel", path):
             self.hub.jobs[match[1]].cancel()
             self.answer({})
         elif re.fullmatch(f"/api{repo}/preupload/main", path):
@@ -185,9 +192,9 @@ class Handler(StandIn):
         path = self.path.split("?")[0]
         if path == "/api/jobs/hardware":
             self.answer([HARDWARE])
-        elif match := re.fullmatch(r"/api/jobs/someone/(\d+)", path):
+        elif match := re.fullmatch(r"/api/jobs/[a-z]+/(\d+)", path):
             self.answer(self.hub.jobs[match[1]].describe())
-        elif match := re.fullmatch(r"/api/jobs/someone/(\d+)/logs", path):
+        elif match := re.fullmatch(r"/api/jobs/[a-z]+/(\d+)/logs", path):
             self._stream(self.hub.jobs[match[1]])
         elif path.startswith(f"/api/models/{self.hub.repo}/revision/"):
             siblings = [{"rfilename": name} for name in self.hub.files]

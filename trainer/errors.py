@@ -121,6 +121,12 @@ SENTENCES = {
         "{repo} could not be pushed to the Hub ({reason}): check its name, the network and that "
         "you may write it ('hf auth login')."
     ),
+    "hub_taken": "{repo} is there already: choose another name.",
+    "hub_denied": "{repo} could not be made ({reason}): give a token that may write there.",
+    "hub_left_empty": (
+        "{repo} was made on the Hub, but nothing could be put into it ({reason}): delete it there, "
+        "and try again."
+    ),
     "hub_no_app": ("{folder} holds no app.py: publish a Space from a clone of the repository."),
     # Training
     "device_missing": "this machine has no {device} device: use --device cpu or auto.",

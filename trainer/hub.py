@@ -52,7 +52,11 @@ def fetch_models(repo: str, revision: str | None = None) -> Path:
 
 
 def push_folder(
-    folder: Path, repo: str, sdk: Sdk | None, hardware: str | None, private: bool
+    folder: Path,
+    repo: str,
+    sdk: Sdk | None = None,
+    hardware: str | None = None,
+    private: bool = False,
 ) -> str:
     """Makes the repository where there is none yet, and puts a folder into it in one commit.
 
@@ -77,17 +81,55 @@ def push_folder(
             space_sdk=sdk,
             space_hardware=hardware,  # type: ignore[arg-type]  # the Hub knows its hardware best
         )
-        api.upload_folder(
-            repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Publish Quartet"
-        )
+        _upload(api, folder, repo, kind)
     except Exception as error:  # the client raises a dozen unrelated types
         raise HubError("hub_not_pushed", repo=repo, reason=_give_reason(error)) from error
     return str(address)
 
 
+def push_new(folder: Path, repo: str, token: str, private: bool = False) -> str:
+    """Makes a model repository in somebody's name, and puts a folder into it in one commit. One
+    that is there already is left as it is.
+
+    Args:
+        token: theirs; no other is used.
+
+    Returns:
+        Its address.
+
+    Raises:
+        HubError: the name is taken, the token may not write, or the Hub cannot be reached.
+    """
+    api = huggingface_hub.HfApi(token=token)
+    try:
+        address = api.create_repo(repo, private=private)
+    except Exception as error:
+        status = _read_status(error)
+        denied = "hub_denied" if status in (401, 403) else "hub_not_pushed"
+        code = "hub_taken" if status == 409 else denied
+        raise HubError(code, repo=repo, reason=_give_reason(error)) from error
+    try:
+        _upload(api, folder, repo, "model")
+    except Exception as error:
+        raise HubError("hub_left_empty", repo=repo, reason=_give_reason(error)) from error
+    return str(address)
+
+
+def _upload(api: huggingface_hub.HfApi, folder: Path, repo: str, kind: str) -> None:
+    api.upload_folder(
+        repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Publish Quartet"
+    )
+
+
+def _read_status(error: Exception) -> int:
+    """The HTTP status that the Hub refused with; 0 where it gave none."""
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        return int(error.response.status_code)
+    return 0
+
+
 def _give_reason(error: Exception) -> str:
     """The fault in a few words: the client's own fill a screen."""
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        status = error.response.status_code
-        return error.server_message or f"the Hub answers {status}"
+        return error.server_message or f"the Hub answers {_read_status(error)}"
     return type(error).__name__

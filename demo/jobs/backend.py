@@ -1,7 +1,7 @@
 """What jobs run on. `demo.jobs.local` is this machine, `demo.jobs.hub` is Hugging Face Jobs,
 `demo.jobs.zero` is this machine with a borrowed GPU."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,19 @@ START = "start"
 """Folder of the earlier job's checkpoint that a job starts from, inside its folder."""
 GPU = "gpu"
 """File in the folder of a job that asked for a GPU: for how many seconds."""
+PAID = "paid"
+"""File in the folder of a job that its visitor pays for: nothing in it."""
+PAYERS_REPO = "quartet-jobs"
+"""Of who pays for a job: their private repository for its inputs and results."""
+
+
+@dataclass(frozen=True)
+class Payer:
+    """A visitor who pays for a job. It is kept in memory alone, until the job has ended."""
+
+    name: str
+    """Their namespace on Hugging Face."""
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -47,11 +60,21 @@ class Order:
         """How long it may have a GPU, where it asked for one."""
         return read_gpu_s(self.folder)
 
+    @property
+    def paid(self) -> bool:
+        """Whether its visitor pays for it."""
+        return is_paid(self.folder)
+
 
 def read_gpu_s(folder: Path) -> float | None:
     """For how many seconds a job asked for a GPU, or None."""
     path = folder / GPU
     return float(path.read_text()) if path.exists() else None
+
+
+def is_paid(folder: Path) -> bool:
+    """Whether a job's visitor pays for it."""
+    return (folder / PAID).exists()
 
 
 class Process(Protocol):
@@ -94,6 +117,10 @@ class Backend(Protocol):
     """How long a job may take from being asked to end until its model is here."""
     offers_gpu: bool
     """True where a job may ask for a GPU that others do without."""
+    takes_payers: bool
+    """True where a visitor may pay for a job."""
+    leaves_with_payer: str
+    """As `leaves`, of a job that its visitor pays for."""
 
     @property
     def seconds_a_day(self) -> float:
@@ -103,12 +130,24 @@ class Backend(Protocol):
             OSError: it cannot be known now.
         """
 
-    def admit(self, folder: Path) -> None:
-        """Called in the visitor's own request when a job that asks for a GPU is queued.
+    @property
+    def usd_a_second(self) -> float:
+        """Of a job. May take as long as an answer from the network.
+
+        Raises:
+            OSError: it cannot be known now.
+        """
+
+    def admit(self, folder: Path, payer: Payer | None) -> None:
+        """Called in the visitor's own request when a job is queued that asks for a GPU or is paid
+        for.
 
         Args:
             folder: the job's.
         """
+
+    def release(self, folder: Path) -> None:
+        """Called when a job has ended, or was deleted: forgets what it was admitted with."""
 
     def start(self, order: Order) -> Process:
         """Starts a job.

@@ -29,10 +29,11 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def take_token(environment: MutableMapping[str, str]) -> str:
-    """The token, or nothing; from then on it is in no environment that a child could inherit, nor
-    in what the system shows of this process's own (`/proc/PID/environ`) to its children."""
-    token = environment.pop(TOKEN, "")
+def take_token(environment: MutableMapping[str, str], name: str = TOKEN) -> str:
+    """A secret, by default the token, or nothing; from then on it is in no environment that a child
+    could inherit, nor in what the system shows of this process's own (`/proc/PID/environ`) to its
+    children."""
+    token = environment.pop(name, "")
     if token and environment is os.environ:
         _wipe(token.encode())
     return token

@@ -2,7 +2,9 @@
 
 A job runs in the Space's own image, so with the same code and versions, as
 `demo.jobs.hub_worker`; its log carries the events, and the checkpoint comes back through the
-repository. It has been tested against a local stand-in of the endpoints, and has not met the real
+repository. A visitor who is signed in may have it run at their own cost: then it runs in their
+namespace, with their token and a private repository of theirs, and nothing of the owner's goes
+there. It has been tested against a local stand-in of the endpoints, and has not met the real
 service.
 """
 
@@ -17,7 +19,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi, JobInfo
 
 from demo.jobs import words
-from demo.jobs.backend import EVENTS, LOG, NAME, SHIPPED, Order
+from demo.jobs.backend import EVENTS, LOG, NAME, PAYERS_REPO, SHIPPED, Order, Payer
 from demo.jobs.environment import TOKEN, take_token
 from demo.jobs.hub_worker import CHECKPOINTS, EVENT, INPUTS, OUTPUTS, SAVING_S, STOP
 from demo.jobs.refusal import Refused
@@ -69,10 +71,24 @@ class HubSettings:
         return cls(repo, space, flavor, usd_a_day, token)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a job runs, and at whose cost."""
+
+    api: HfApi
+    """With the token of who pays."""
+    repo: str
+    """For inputs and results."""
+    namespace: str
+    token: str = field(repr=False)
+
+
 class HubBackend:
     """Starts jobs on Hugging Face Jobs."""
 
     leaves: str = words.LEFT_ON_HUB
+    leaves_with_payer: str = words.LEFT_WITH_PAYER
+    takes_payers = True
     full_data = True
     threads: int | None = None
     waiting_s = 900.0
@@ -98,39 +114,49 @@ class HubBackend:
         self._settings = settings
         self._wall_s = wall_s
         self._checkpoints = None if checkpoints.resolve() == SHIPPED else checkpoints
-        self._namespace = settings.repo.partition("/")[0]
-        self._api = HfApi(endpoint, token=settings.token)
+        self._endpoint = endpoint
+        self._own = self._find_place(settings.repo, settings.token)
+        self._payers: dict[str, Payer] = {}
+        """Id of a job that waits, to who pays for it."""
         self._price_a_second: float | None = None
 
     @property
     def seconds_a_day(self) -> float:
-        """What the owner's money buys.
+        """What the owner's money buys."""
+        return self._settings.usd_a_day / max(self.usd_a_second, 1e-9)
+
+    @property
+    def usd_a_second(self) -> float:
+        """By the service's list.
 
         Raises:
-            OSError: the prices could not be fetched, or name no such hardware.
+            OSError: it could not be fetched, or names no such hardware.
         """
         if self._price_a_second is None:
             with _told_as_os_error():
-                hardware = {one.name: one for one in self._api.list_jobs_hardware()}
+                hardware = {one.name: one for one in self._own.api.list_jobs_hardware()}
                 mine = hardware[self._settings.flavor]
                 self._price_a_second = mine.unit_cost_usd / SECONDS[mine.unit_label]
-        return self._settings.usd_a_day / max(self._price_a_second, 1e-9)
+        return self._price_a_second
 
-    def admit(self, folder: Path) -> None:
-        """Nothing: every job has the same hardware."""
+    def admit(self, folder: Path, payer: Payer | None) -> None:
+        if payer is not None:
+            self._payers[folder.name] = payer
+
+    def release(self, folder: Path) -> None:
+        self._payers.pop(folder.name, None)
 
     def start(self, order: Order) -> "HubProcess":
+        place = self._choose_place(order)
         path, settings = f"jobs/{order.folder.name}", order.settings
         if order.start is not None:
             settings = settings.changed(start=order.start.name)
         with _told_as_os_error():
             inputs = list(_list_inputs(order, path, self._checkpoints))
             if inputs:
-                self._api.create_commit(
-                    self._settings.repo, inputs, commit_message=f"Inputs of {path}"
-                )
+                place.api.create_commit(place.repo, inputs, commit_message=f"Inputs of {path}")
             task = {
-                "repo": self._settings.repo,
+                "repo": place.repo,
                 "path": path,
                 "arguments": [
                     *settings.arguments(),
@@ -139,21 +165,22 @@ class HubBackend:
                 "inputs": bool(inputs),
                 "wall_s": self._wall_s,
             }
-            job = self._api.run_job(
+            job = place.api.run_job(
                 image=f"hf.co/spaces/{self._settings.space}",
                 command=["python", "-m", "demo.jobs.hub_worker", json.dumps(task)],
                 env={"PYTHONPATH": SPACE_FOLDER},
-                secrets={TOKEN: self._settings.token},
+                secrets={TOKEN: place.token},
                 flavor=self._settings.flavor,
                 timeout=self._wall_s,
                 name=f"quartet-{order.folder.name}",
-                namespace=self._namespace,
+                namespace=place.namespace,
             )
-        return HubProcess(self._api, self._settings.repo, self._namespace, path, job, order.folder)
+        return HubProcess(place, path, job, order.folder)
 
     def end_orphan(self, identity: str) -> None:
-        with contextlib.suppress(Exception):  # ended since, or out of reach: its time limit holds
-            self._api.cancel_job(job_id=identity, namespace=self._namespace)
+        # Ended since, out of reach, or another's whose token is forgotten: its time limit holds.
+        with contextlib.suppress(Exception):
+            self._own.api.cancel_job(job_id=identity, namespace=self._own.namespace)
 
     def prepare(self) -> None:
         """Nothing: machines there are not ours to keep warm."""
@@ -161,17 +188,32 @@ class HubBackend:
     def close(self) -> None:
         """Nothing waits."""
 
+    def _choose_place(self, order: Order) -> Place:
+        """Where a job is to run.
+
+        Raises:
+            OSError: its payer is no longer known, or gives it no repository.
+        """
+        if not order.paid:
+            return self._own
+        payer = self._payers.pop(order.folder.name, None)
+        if payer is None:
+            raise OSError(0, words.PAYER_FORGOTTEN)
+        place = self._find_place(f"{payer.name}/{PAYERS_REPO}", payer.token)
+        with _told_as_os_error():
+            place.api.create_repo(place.repo, private=True, exist_ok=True)
+        return place
+
+    def _find_place(self, repo: str, token: str) -> Place:
+        return Place(HfApi(self._endpoint, token=token), repo, repo.partition("/")[0], token)
+
 
 class HubProcess:
     """A job on Hugging Face, and the thread that follows it."""
 
-    def __init__(
-        self, api: HfApi, repo: str, namespace: str, path: str, job: JobInfo, folder: Path
-    ) -> None:
+    def __init__(self, place: Place, path: str, job: JobInfo, folder: Path) -> None:
         self.identity = job.id
-        self._api = api
-        self._repo = repo
-        self._namespace = namespace
+        self._api, self._repo, self._namespace = place.api, place.repo, place.namespace
         self._path = path
         self._folder = folder
         self._status = 1

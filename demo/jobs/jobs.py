@@ -6,7 +6,7 @@ go on when the visitor leaves, and are found again by id and token.
 """
 
 import contextlib
-import os
+import math
 import shutil
 import sqlite3
 import threading
@@ -14,8 +14,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo.jobs.backend import EVENTS, GPU, NAME, OWN, SHIPPED, START, Backend, read_gpu_s
+from demo.jobs.backend import EVENTS, NAME, OWN, SHIPPED, Backend, Payer, is_paid, read_gpu_s
 from demo.jobs.estimate import Estimate, estimate, measure_pace
+from demo.jobs.folders import fill_folder
 from demo.jobs.limits import DAY_S, Limits
 from demo.jobs.local import LocalBackend
 from demo.jobs.pictures import TaughtPicture, TaughtPictures
@@ -97,56 +98,65 @@ class Jobs:
         pictures: Sequence[str] = (),
         sender: str = "",
         gpu_s: float | None = None,
+        account: str = "",
+        payer: Payer | None = None,
     ) -> Job:
         """Queues a job.
 
         Args:
+            token: the browser's; the job is its, unless somebody is signed in.
             pictures: ids of the owner's taught pictures; the job gets copies.
             sender: where the wish comes from, as the limits count; tokens cost nothing.
             gpu_s: how long it may have a GPU, where it asks for one and the backend offers it.
+            account: the owner's secret of who is signed in; then the job is theirs.
+            payer: the visitor, where they pay for it and the backend lets them.
 
         Raises:
             Refused: a cap is reached, the server cannot write, a picture is gone, or the start is
                 not theirs to take. Then nothing is queued and nothing left.
         """
-        self.check(settings, token, len(pictures))
+        self.check(settings, token, len(pictures), account)
+        owner = account or token
+        gpu_s = gpu_s if self.backend.offers_gpu else None
+        payer = payer if self.backend.takes_payers else None
         taught = self._find_pictures(token, pictures)
         job_id = create_id()
         fresh, folder = self._new / job_id, self._folders / job_id
         try:
             # Before the lock, which nobody should wait for while the network answers.
-            seconds_a_day = self.backend.seconds_a_day
+            seconds_a_day = math.inf if payer else self.backend.seconds_a_day
         except OSError as error:
             raise Refused("backend", reason=give_reason(error)) from error
         try:
-            self._fill(fresh, self._find_start(settings, token), taught)
-            if gpu_s is not None and self.backend.offers_gpu:
-                (fresh / GPU).write_text(str(gpu_s))
+            start = self._find_start(settings, token, account)
+            fill_folder(fresh, start, taught, gpu_s, payer is not None)
             with self._queue.changed:
-                self._check_caps(token, sender, seconds_a_day)
-                if gpu_s is not None and self.backend.offers_gpu:
-                    self.backend.admit(folder)
+                self._check_caps(owner, sender, seconds_a_day)
+                if gpu_s is not None or payer is not None:
+                    self.backend.admit(folder, payer)
                 self._folders.mkdir(exist_ok=True)
                 fresh.rename(folder)
-                job = self._store.add(job_id, settings, token)
+                job = self._store.add(job_id, settings, owner)
                 self._queue.join(job, sender)
             return job
         except (OSError, sqlite3.Error) as error:
+            self.backend.release(folder)
             shutil.rmtree(folder, ignore_errors=True)
             raise Refused("not_stored", reason=give_reason(error)) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def check(self, settings: JobSettings, token: str, pictures: int) -> None:
+    def check(self, settings: JobSettings, token: str, pictures: int, account: str = "") -> None:
         """Looks whether there is enough to train on, and something to start from.
 
         Args:
             pictures: of one's own.
+            account: see `start`.
 
         Raises:
             Refused: there is not, or the start is not theirs to take.
         """
-        self._find_start(settings, token)
+        self._find_start(settings, token, account)
         if settings.images + pictures * settings.own_repeats < LEAST_IMAGES:
             raise Refused("too_few_images", setting="images", least=LEAST_IMAGES)
 
@@ -154,25 +164,30 @@ class Jobs:
         """Makes the next start quick."""
         self.backend.prepare()
 
-    def find(self, job_id: str, secret: str) -> Job | None:
+    def find(self, job_id: str, *secrets: str) -> Job | None:
         """The job, or None, as for one that does not exist.
 
         Args:
-            secret: its owner's token, or its own key.
+            secrets: of which one must be its owner's, or its own key.
         """
-        return self._store.find(job_id, secret)
+        return self._store.find(job_id, *secrets)
 
-    def of_owner(self, token: str) -> list[Job]:
-        """The owner's jobs, newest first."""
-        return self._store.of_owner(token)
+    def of_owner(self, *tokens: str) -> list[Job]:
+        """The jobs of an owner, who may have several tokens, newest first."""
+        return self._store.of_owner(*tokens)
 
     def has_model(self, job: Job) -> bool:
         """True where the job has ended and left a whole model."""
         return job.state in (DONE, STOPPED, TIMED_OUT) and has_model(self.folder(job))
 
-    def newest_with_model(self, token: str) -> Job | None:
+    def newest_with_model(self, *tokens: str) -> Job | None:
         """The owner's newest job that has a model, or None."""
-        return next((job for job in self.of_owner(token) if self.has_model(job)), None)
+        return next((job for job in self.of_owner(*tokens) if self.has_model(job)), None)
+
+    def leaves(self, job: Job) -> str:
+        """What of the job stays elsewhere once it is deleted, in a sentence, or nothing."""
+        paid = is_paid(self.folder(job))
+        return self.backend.leaves_with_payer if paid else self.backend.leaves
 
     def position(self, job: Job) -> int:
         """Jobs ahead of a queued one."""
@@ -306,34 +321,19 @@ class Jobs:
             raise Refused("picture_gone")
         return [mine[picture_id] for picture_id in dict.fromkeys(ids)]
 
-    def _find_start(self, settings: JobSettings, token: str) -> Path | None:
+    def _find_start(self, settings: JobSettings, *tokens: str) -> Path | None:
         """The folder of the earlier job that is the start, or None for one of the four and the
         backbone. Anything else is refused: above all it is no path."""
         if settings.start in (*RECIPE_NAMES, PLAIN_BACKBONE):
             return None
-        job = self._store.find(settings.start.removeprefix(EARLIER), token)
+        job = self._store.find(settings.start.removeprefix(EARLIER), *tokens)
         if job is None or settings.start != f"{EARLIER}{job.id}" or not self.has_model(job):
             raise Refused("no_such_start")
         return self.folder(job)
 
-    def _fill(self, folder: Path, start: Path | None, taught: Sequence[TaughtPicture]) -> None:
-        """Gives a job what it needs of its own, so that what is deleted meanwhile is no matter."""
-        folder.mkdir(parents=True)
-        for index, picture in enumerate(taught):
-            path = folder / OWN / picture.label / f"{index:03d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                path.write_bytes(picture.path.read_bytes())
-            except FileNotFoundError as error:
-                raise Refused("picture_gone") from error
-        if start is not None:
-            (folder / START).mkdir()
-            for suffix in (".safetensors", ".json"):
-                _link(start / f"{NAME}{suffix}", folder / START / f"{NAME}{suffix}")
-
-    def _check_caps(self, token: str, sender: str, seconds_a_day: float) -> None:
+    def _check_caps(self, owner: str, sender: str, seconds_a_day: float) -> None:
         limits = self.limits
-        if sum(not job.ended for job in self._store.of_owner(token)) >= limits.queued_of_owner:
+        if sum(not job.ended for job in self._store.of_owner(owner)) >= limits.queued_of_owner:
             raise Refused("own_cap", jobs=limits.queued_of_owner)
         if sender and self._queue.count_of_sender(sender) >= limits.queued_of_owner:
             raise Refused("sender_cap", jobs=limits.queued_of_owner)
@@ -342,7 +342,8 @@ class Jobs:
         if len(self._store.in_state(QUEUED)) >= limits.queued:
             raise Refused("queue_full")
         # All that waits and runs, and this one, may take all their time.
-        ahead_s = (1 + len(self._store.in_state(QUEUED, RUNNING))) * limits.wall_s
+        ahead = self._store.in_state(QUEUED, RUNNING)
+        ahead_s = (1 + sum(not is_paid(self.folder(job)) for job in ahead)) * limits.wall_s
         used_s = sum(
             use.ran_s for use in self._store.uses() if self._ages.since(use.ended_s) <= DAY_S
         )
@@ -362,11 +363,3 @@ class Jobs:
             except Exception:  # the next round is due all the same
                 with contextlib.suppress(OSError):
                     traceback.print_exc()
-
-
-def _link(path: Path, place: Path) -> None:
-    """The file at another place, on the same disk without a second copy."""
-    try:
-        os.link(path, place)
-    except OSError:
-        shutil.copyfile(path, place)

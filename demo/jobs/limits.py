@@ -21,6 +21,8 @@ class Limits:
     queued: int = 30
     started_of_sender: int = 100
     """Jobs a day from an address: each leaves some 25 MB for as long."""
+    published_of_sender: int = 20
+    """Models a day that are published from an address."""
     kept_s: float = DAY_S
     """After its end a job and its files are swept."""
     pictures_kept_s: float = DAY_S

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from demo.jobs import words
-from demo.jobs.backend import LOG, NAME, ROOT, Order, Process
+from demo.jobs.backend import LOG, NAME, ROOT, Order, Payer, Process
 from demo.jobs.environment import child_environment
 from trainer.data import is_full_data_at_hand
 
@@ -89,6 +89,9 @@ class LocalBackend:
     saving_s = 30.0
     seconds_a_day: float = math.inf
     offers_gpu = False
+    takes_payers = False
+    leaves_with_payer = ""
+    usd_a_second: float = 0.0
 
     def __init__(self, checkpoints: Path) -> None:
         """
@@ -102,8 +105,11 @@ class LocalBackend:
         self._spare: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def admit(self, folder: Path) -> None:
-        """Nothing: no job gets a GPU here."""
+    def admit(self, folder: Path, payer: Payer | None) -> None:
+        """Nothing: no job gets a GPU here, and none costs anything."""
+
+    def release(self, folder: Path) -> None:
+        """Nothing."""
 
     def list_arguments(self, order: Order) -> list[str]:
         """What the trainer is told of a job."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from demo.jobs import words
-from demo.jobs.backend import NAME, Backend, Order
+from demo.jobs.backend import NAME, Backend, Order, is_paid
 from demo.jobs.limits import Limits
 from demo.jobs.refusal import give_reason
 from demo.jobs.runner import Runner, Verdict, Wish, tidy
@@ -114,7 +114,7 @@ class Queue:
             if job.state == RUNNING:
                 self._wishes[job.id] = Wish.DELETE
             else:
-                self._senders.pop(job.id, None)
+                self._forget(job)
             self.changed.notify_all()
         return job.state != RUNNING
 
@@ -190,8 +190,8 @@ class Queue:
     def _end(self, job: Job, verdict: Verdict, ran_s: float) -> None:
         folder, now_s = self._folders / job.id, time.time()
         with self.changed:
-            self._senders.pop(job.id, None)
-            if ran_s:
+            self._forget(job)
+            if ran_s and not is_paid(folder):
                 self._store.add_use(Use(now_s, ran_s))
             if self._store.has(job.id):
                 tidy(folder)
@@ -201,3 +201,8 @@ class Queue:
             else:  # deleted meanwhile
                 shutil.rmtree(folder, ignore_errors=True)
             self.changed.notify_all()
+
+    def _forget(self, job: Job) -> None:
+        """What is known of a job only until it has ended."""
+        self._senders.pop(job.id, None)
+        self._backend.release(self._folders / job.id)

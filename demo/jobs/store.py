@@ -97,9 +97,10 @@ def create_id() -> str:
     return secrets.token_hex(8)
 
 
-def load_secret(home: Path) -> str:
-    """The server's secret, made on the first call and the same ever after."""
-    path = home / "secret"
+def load_secret(home: Path, name: str = "secret") -> str:
+    """A secret of the server's, made on the first call and the same ever after. The one that is
+    called `secret` goes into the page, where browsers hide what they keep with it."""
+    path = home / name
     home.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -181,23 +182,24 @@ class JobStore:
             self._jobs[job.id] = job
         return job
 
-    def find(self, job_id: str, secret: str) -> Job | None:
-        """The job, or None: not there, or `secret` is neither its owner's token nor its key."""
+    def find(self, job_id: str, *keys: str) -> Job | None:
+        """The job, or None: not there, or none of `keys` is its owner's token or its own key."""
         job = self._jobs.get(job_id)
         if job is not None:
-            known = (job.owner, hash_token(secret)), (job.key, secret)
-            if any(hmac.compare_digest(one.encode(), other.encode()) for one, other in known):
-                return job
+            for key in keys:
+                known = (job.owner, hash_token(key)), (job.key, key)
+                if any(hmac.compare_digest(one.encode(), other.encode()) for one, other in known):
+                    return job
         return None
 
     def has(self, job_id: str) -> bool:
         """True until the job is removed."""
         return job_id in self._jobs
 
-    def of_owner(self, token: str) -> list[Job]:
-        """All jobs of an owner, newest first."""
-        owner = hash_token(token)
-        return [job for job in self._all() if job.owner == owner][::-1]
+    def of_owner(self, *tokens: str) -> list[Job]:
+        """All jobs of an owner, who may have several tokens, newest first."""
+        owners = set(map(hash_token, tokens))
+        return [job for job in self._all() if job.owner in owners][::-1]
 
     def in_state(self, *states: str) -> list[Job]:
         """All jobs in these states, in the order they came."""

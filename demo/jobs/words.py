@@ -1,6 +1,7 @@
 """What a visitor, or whoever runs the app, reads about jobs."""
 
 from demo.faults import SENTENCES
+from demo.jobs.backend import PAYERS_REPO
 from trainer.wording import duration
 
 REFUSALS = {
@@ -40,6 +41,22 @@ REFUSALS = {
         "QUARTET_JOBS_REPO needs two more variables: SPACE_ID, the Space whose image jobs run in, "
         "and HF_TOKEN, which may start jobs and write that repository."
     ),
+    "signin_incomplete": (
+        "OAUTH_CLIENT_ID needs three more variables: OAUTH_CLIENT_SECRET, OAUTH_SCOPES and "
+        "OPENID_PROVIDER_URL, as a Space has them whose README says hf_oauth: true."
+    ),
+    "payer_gone": (
+        "You are no longer signed in: sign in again to pay for the job, or take the tick out."
+    ),
+    "publish_name": (
+        "Repository name: give {most} letters, digits, '-', '_' or '.' at most, with a letter or a "
+        "digit at both ends."
+    ),
+    "publish_not": "Sign in, and choose a job of yours that has a model.",
+    "published_day": (
+        "{models} models were published from your address in a day, which is the most: try again "
+        "tomorrow."
+    ),
     "hub_no_price": "QUARTET_JOBS_USD_A_DAY must be a number.",
 }
 """Code of a `Refused` to its sentence, a format string over the facts."""
@@ -60,6 +77,12 @@ LEFT_ON_HUB = (
     "Copies of a job's pictures and of its model also lie in a private repository on Hugging Face, "
     "until whoever runs this app deletes them there."
 )
+
+LEFT_WITH_PAYER = (
+    f"Copies of the job's pictures and of its model also lie in your private repository "
+    f"{PAYERS_REPO} on Hugging Face, until you delete them there."
+)
+PAYER_FORGOTTEN = "the app was restarted since, and no longer knows who pays: start it again"
 
 
 def describe_not_started(reason: str) -> str:

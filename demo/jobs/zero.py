@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from demo.jobs import words
-from demo.jobs.backend import LOG, ROOT, Order, Process
+from demo.jobs.backend import LOG, ROOT, Order, Payer, Process
 from demo.jobs.environment import child_environment
 from demo.jobs.local import GRACE_S, LocalBackend, describe_process
 
@@ -101,9 +101,12 @@ class ZeroBackend(LocalBackend):
         self._train = borrow_gpu(train)
         self._visitors: dict[str, contextvars.Context] = {}
 
-    def admit(self, folder: Path) -> None:
+    def admit(self, folder: Path, payer: Payer | None) -> None:
         # The service counts GPU time by the request of the visitor, which lies in this context.
         self._visitors[folder.name] = contextvars.copy_context()
+
+    def release(self, folder: Path) -> None:
+        self._visitors.pop(folder.name, None)
 
     def start(self, order: Order) -> Process:
         visitor = self._visitors.pop(order.folder.name, None) or contextvars.copy_context()

@@ -62,13 +62,14 @@ def start_runs(
     token: str,
     pictures: Sequence[Picture] = (),
     sender: str = "",
+    account: str = "",
 ) -> list[Job]:
     """Queues runs, all or none.
 
     Args:
         pictures: what they are taught. Those that the visitor has not taught are gone again
             afterwards: the runs have copies.
-        sender: as for `Jobs.start`.
+        sender, account: as for `Jobs.start`.
 
     Raises:
         Refused: there is no room for all.
@@ -81,10 +82,10 @@ def start_runs(
             jobs.pictures.add(token, label, png)
         ids = [one.id for one in _find_pictures(jobs, token, contents)]
         for settings in wanted:
-            started.append(jobs.start(settings, token, ids, sender))
+            started.append(jobs.start(settings, token, ids, sender, account=account))
     except Refused:
         for job in started:
-            jobs.delete(job.id, token)
+            jobs.delete(job.id, account or token)
         raise
     finally:
         for one in _find_pictures(jobs, token, contents):

@@ -63,6 +63,9 @@ SENDER_OPEN = 256
 """Requests that are answered at the same time, those that last as long as a page among them."""
 PAGE_COST = 20
 """Requests that count for one of a whole page: it costs so much more than another."""
+SIGN_IN_COST = 100
+"""Requests that count for one on the way to the Hub and back: each asks the Hub something, and a
+class of thirty still signs in within a minute."""
 
 # All together
 RUNNING = 32

@@ -4,10 +4,12 @@ Gradio brings some seventy routes along, and the app needs these."""
 import enum
 from dataclasses import dataclass
 
+from demo.accounts.openid import CALLBACK
 from demo.server.limits import (
     CLASSIFY_BYTES,
     JSON_BYTES,
     PAGE_COST,
+    SIGN_IN_COST,
     TOOL_BYTES,
     UPLOAD_BYTES,
     UPLOAD_S,
@@ -76,6 +78,12 @@ FILE = Route("file", file=True)
 EXPORT = Route("export", cost=PAGE_COST)
 ABOUT = Route("about", own=True, cost=PAGE_COST)
 HEALTH = Route("health", own=True, logged=False)
+LOGIN, LOGOUT = "/login/huggingface", "/logout"
+SIGNING_IN = {
+    **dict.fromkeys((LOGIN, CALLBACK), Route("sign in", own=True, cost=SIGN_IN_COST)),
+    LOGOUT: Route("sign out", WRITE, own=True),
+}
+"""Open only where the owner has turned signing in on."""
 
 EXACT = {
     **dict.fromkeys(("/", "/config", "/robots.txt", "/manifest.json"), PAGE),
@@ -117,6 +125,10 @@ class Routes:
         self._exact = dict(EXACT)
         if metrics_path:
             self._exact[metrics_path] = HEALTH
+
+    def open_signing_in(self) -> None:
+        """Opens what signing in needs."""
+        self._exact |= SIGNING_IN
 
     def find(self, path: str) -> Route | None:
         """The route of a path, or None where nothing is open."""

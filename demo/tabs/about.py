@@ -17,5 +17,6 @@ class AboutTab:
         columns, rows = words.list_recipes(records)
         create_table(columns, rows, words.RECIPES, elem_id="recipes", pinned_columns=1)
         create_html(render("exports.html", exports=EXPORTS["recipes"], query=""))
-        keeping = words.describe_keeping(shared.jobs.limits, shared.jobs.backend.leaves)
+        leaves, accounts = shared.jobs.backend.leaves, shared.accounts is not None
+        keeping = words.describe_keeping(shared.jobs.limits, leaves, accounts)
         gr.Markdown(words.ABOUT + keeping + words.describe_licence(records))

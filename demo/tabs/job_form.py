@@ -1,18 +1,23 @@
 """What a job is to be: the form, how long it would take, and Start."""
 
+import contextlib
 import secrets
 
 import gradio as gr
 from gradio.blocks import Block
 
 from demo.faults import explain
+from demo.jobs.backend import Payer
 from demo.jobs.estimate import Estimate
+from demo.jobs.refusal import Refused
 from demo.jobs.zero import declare_seconds
-from demo.tabs.changes import Shown, Values, read_token
+from demo.tabs.changes import Part, Shown, Values
 from demo.tabs.form import Form
 from demo.tabs.shared import AT_ONCE, QUIET, Shared, create_html
 from demo.tabs.starts import Starts, write_fill, write_go_on
+from demo.tabs.visitor import Visitor
 from demo.templates import render
+from demo.words import account as account_words
 from demo.words import finetune as words
 from demo.words.teach import describe_part
 from trainer.data import count_sample_training
@@ -21,6 +26,9 @@ from trainer.recipe import JobSettings
 
 NOT_ON_FORM = ("start", "image_px", "own_repeats", "evaluated")
 """Settings that follow from the start or are the same for all; the start has its own place."""
+
+
+NOBODY = Visitor("")
 
 
 class JobForm:
@@ -36,20 +44,23 @@ class JobForm:
         Args:
             ids: holds those of the visitor's pictures, which take part in what is started.
         """
-        self._jobs, self._owner, self.ids = shared.jobs, shared.owner, ids
+        self._shared, self._jobs, self._owner = shared, shared.jobs, shared.owner
+        self.ids = ids
         self.starts = Starts(shared.models, shared.jobs)
         self.at_hand = count_sample_training()
         """Training images that there are to draw from."""
         if self._jobs.backend.full_data:
             self.at_hand = next(iter(shared.models.records.values())).data.train_count
-        self.first = self.starts.own_settings(next(iter(shared.models.records)), "")
+        self.first = self.starts.own_settings(next(iter(shared.models.records)), NOBODY)
         """What it shows before anyone touches it."""
         self._settings = Form(self.first, {"start": self.starts.list_choices([])}, words.INFOS)
         self.controls = self._settings.controls
 
     def draw_first(self) -> None:
         """What decides most, as wide as the page."""
-        self.fills = gr.JSON(self.starts.list_fills([], ""), visible="hidden", elem_id="form-fills")
+        self.fills = gr.JSON(
+            self.starts.list_fills([], NOBODY), visible="hidden", elem_id="form-fills"
+        )
         with gr.Row(elem_id="form-first"):
             for name, scale, min_width in (
                 ("start", 4, 240), ("trained", 5, 300), ("optimizer", 3, 220),
@@ -74,6 +85,13 @@ class JobForm:
             visible=self._jobs.backend.offers_gpu,
             elem_id="use-gpu",
         )
+        self.pay = gr.Checkbox(
+            False,
+            label=account_words.PAY,
+            info=account_words.PAY_INFO,
+            visible=False,
+            elem_id="pay",
+        )
 
     def draw_start(self) -> None:
         """How long it would take, or what is wrong, and Start."""
@@ -89,7 +107,7 @@ class JobForm:
     @property
     def fields(self) -> set[Block]:
         """All that a job is made of."""
-        return {*self.controls.values(), self.gpu, self.ids}
+        return {*self.controls.values(), self.gpu, self.pay, self.ids}
 
     def wire(self, tab: gr.Tab, shown: Block, go_on: gr.Button) -> None:
         """Connects the form's own events. Filling it happens in the browser alone, at once: an
@@ -118,6 +136,7 @@ class JobForm:
                 tab.select,
                 self.ids.change,
                 self.gpu.change,
+                self.pay.change,
                 self.fills.change,  # a job has ended: its time is known
                 self.refused.change,
                 *(control.change for control in (start, *fields)),
@@ -131,14 +150,16 @@ class JobForm:
             **QUIET,
         )
 
-    def on_form(self, values: Values) -> Shown:
-        """How long the job would take, or what is wrong with it."""
-        return {self.own: draw_own(len(self.read_ids(values))), **self._judge(values)}
+    def on_form(self, values: Values, request: gr.Request | None = None) -> Shown:
+        """How long the job would take, what it would cost, or what is wrong with it."""
+        visitor = self._shared.read_visitor(values, request)
+        return {self.own: draw_own(len(self.read_ids(values))), **self._judge(values, visitor)}
 
-    def _judge(self, values: Values) -> Shown:
+    def _judge(self, values: Values, visitor: Visitor) -> Shown:
         hidden = gr.Button(visible=False)
         try:
-            settings = self.read_settings(values, read_token(values, self._owner))
+            settings = self.read_settings(values, visitor)
+            payer = self.read_payer(values, visitor)
         except QuartetError as error:
             return {self.estimate: draw_error(error), self.fit: hidden}
         estimate = self._estimate(values, settings)
@@ -146,6 +167,10 @@ class JobForm:
         gpu_s = self.declare_gpu(values, settings)
         if gpu_s is not None:
             said = f"{said} {words.describe_gpu(gpu_s)}"
+        if payer is not None:
+            with contextlib.suppress(OSError):  # it is not known at the moment
+                usd = self._jobs.backend.usd_a_second * self._jobs.limits.wall_s
+                said = f"{said} {account_words.describe_price(usd)}"
         if estimate.fits or gpu_s is not None:
             return {self.estimate: draw_estimate(said), self.fit: hidden}
         fitting = estimate.fitting_images
@@ -163,15 +188,38 @@ class JobForm:
         """Has the form say what is wrong with what it holds by then."""
         return {self.refused: secrets.randbits(32)}
 
-    def read_settings(self, values: Values, token: str) -> JobSettings:
+    def list_paying_parts(self, visitor: Visitor) -> list[Part]:
+        """Whether the visitor is asked who pays; nothing where nobody can sign in."""
+        if self._shared.accounts is None:
+            return []
+        can = self._can_pay(visitor)
+        return [Part(self.pay, can, lambda: draw_paying(can))]
+
+    def read_payer(self, values: Values, visitor: Visitor) -> Payer | None:
+        """The visitor, where they pay.
+
+        Raises:
+            Refused: they are to pay, and are not signed in.
+        """
+        if values[self.pay] is not True:
+            return None
+        if visitor.account is None or not self._can_pay(visitor):
+            raise Refused("payer_gone")
+        return Payer(visitor.account.name, visitor.account.token)
+
+    def _can_pay(self, visitor: Visitor) -> bool:
+        account = visitor.account
+        return bool(account and account.pays and self._jobs.backend.takes_payers)
+
+    def read_settings(self, values: Values, visitor: Visitor) -> JobSettings:
         """What the form shows.
 
         Raises:
             QuartetError: something of it is wrong.
         """
         given = self._settings.read(values)
-        settings = self.starts.own_settings(str(given["start"] or ""), token).changed(**given)
-        self._jobs.check(settings, token, len(self.read_ids(values)))
+        settings = self.starts.own_settings(str(given["start"] or ""), visitor).changed(**given)
+        self._jobs.check(settings, visitor.token, len(self.read_ids(values)), visitor.owner)
         return settings
 
     def read_ids(self, values: Values) -> list[str]:
@@ -194,6 +242,11 @@ class JobForm:
 def draw_own(pictures: int) -> str:
     """How many of the visitor's pictures take part."""
     return render("note.html", said=describe_part(pictures))
+
+
+def draw_paying(can: bool) -> gr.Checkbox:
+    """The box that says who pays; where it cannot be seen it is not ticked."""
+    return gr.Checkbox(visible=True) if can else gr.Checkbox(False, visible=False)
 
 
 def draw_estimate(said: str, wrong: bool = False, setting: str = "") -> str:

@@ -14,6 +14,7 @@ from demo.jobs.backend import NAME
 from demo.jobs.progress import Progress
 from demo.jobs.store import DONE, Job
 from demo.links import JOB, Link
+from demo.publishing import write_card
 from demo.tabs.changes import Part
 from demo.tabs.job_curves import (
     create_accuracy_plot,
@@ -136,7 +137,7 @@ class JobView:
             Part(
                 self.asking,
                 key and key[0],
-                lambda: words.ask_delete(job.id, self._jobs.backend.leaves) if job else "",
+                lambda: words.ask_delete(job.id, self._jobs.leaves(job)) if job else "",
             ),
             Part(
                 self.loss,
@@ -201,10 +202,7 @@ class JobView:
         try:
             card = folder / "README.md"
             if not card.exists():
-                record = load_record(folder, NAME)
-                shipped = self._shared.models.records
-                start = job.settings.start if job.settings else record.name
-                write_file(card, words.describe_model_card(record, start, shipped).encode())
+                write_file(card, write_card(folder, job, self._shared.models.records).encode())
             cache = self.download.GRADIO_CACHE
             return copy_once(folder / f"{NAME}.safetensors", cache), copy_once(card, cache)
         except (OSError, CheckpointError):

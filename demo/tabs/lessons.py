@@ -11,7 +11,7 @@ from gradio.blocks import Block
 
 from demo.faults import explain
 from demo.jobs.progress import Progress
-from demo.jobs.store import Job, create_token
+from demo.jobs.store import Job
 from demo.lessons.figures import RunFigures, Runs, list_accuracy, read_figures
 from demo.lessons.recorded import load_recorded
 from demo.lessons.running import (
@@ -23,8 +23,7 @@ from demo.lessons.running import (
 )
 from demo.lessons.table import LESSONS, Lesson
 from demo.links import LESSON, find_tab, read_link
-from demo.server.addresses import name_sender_of
-from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
+from demo.tabs.changes import Part, Shown, Values, collect_changes
 from demo.tabs.job_curves import create_plot
 from demo.tabs.lesson_drawing import (
     draw_picks,
@@ -36,6 +35,7 @@ from demo.tabs.lesson_drawing import (
     list_guesses,
 )
 from demo.tabs.shared import AT_ONCE, ON_CHOICE, QUIET, Shared, create_html, keep_link, read_choice
+from demo.tabs.visitor import Visitor
 from demo.templates import embed, render
 from demo.uploads import encode_pixels
 from demo.words import finetune as job_words
@@ -123,55 +123,62 @@ class LessonsTab:
             return {self.link: gr.skip()}
         chosen = link.get(LESSON, "")
         return {
-            **self._look(values, chosen=chosen),
+            **self._look(values, self._read(values, request), chosen=chosen),
             self._shared.tabs: gr.Tabs(selected=LESSONS_TAB),
         }
 
-    def on_look(self, values: Values) -> Shown:
+    def on_look(self, values: Values, request: gr.Request | None = None) -> Shown:
         """What the page does not show yet."""
-        return self._look(values)
+        return self._look(values, self._read(values, request))
 
-    def on_choose(self, values: Values, event: gr.EventData) -> Shown:
+    def on_choose(
+        self, values: Values, event: gr.EventData, request: gr.Request | None = None
+    ) -> Shown:
         """Another lesson."""
-        return self._look({**values, self.guess: None}, chosen=read_choice(event), kept="")
+        visitor, chosen = self._read(values, request), read_choice(event)
+        return self._look({**values, self.guess: None}, visitor, chosen=chosen, kept="")
 
-    def on_show(self, values: Values) -> Shown:
+    def on_show(self, values: Values, request: gr.Request | None = None) -> Shown:
         """What was recorded, once a guess is made."""
+        visitor = self._read(values, request)
         if not self._read_guess(values):
-            return self._look(values, said=words.GUESS_FIRST)
-        return self._look(values, kept=self._read_lesson(values).name)
+            return self._look(values, visitor, said=words.GUESS_FIRST)
+        return self._look(values, visitor, kept=self._read_lesson(values).name)
 
     def on_run(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts the lesson's runs, once a guess is made; where there is no room for them, shows
         what was recorded and says why."""
+        visitor = self._read(values, request)
         if not self._read_guess(values):
-            return self._look(values, said=words.GUESS_FIRST)
-        token = read_token(values, self._owner) or create_token()
-        held = {**values, self._owner: token}
-        lesson = self._read_lesson(values)
+            return self._look(values, visitor, said=words.GUESS_FIRST)
+        visitor = visitor.with_token()
+        token, lesson = visitor.token, self._read_lesson(values)
         try:
             pictures = self._find_pictures(lesson, token)
-            mine, sender = self._jobs.of_owner(token), name_sender_of(request)
+            mine = self._jobs.of_owner(*visitor.secrets)
             wanted = plan_runs(lesson, self.recipes, mine, random.choice(SEEDS))
-            start_runs(self._jobs, wanted, token, pictures, sender)
+            start_runs(self._jobs, wanted, token, pictures, visitor.sender, visitor.owner)
         except QuartetError as error:
             kept = lesson.name if self._recorded else ""
-            return {self._owner: token, **self._look(held, kept=kept, said=explain(error))}
-        return {self._owner: token, **self._look(held, kept="")}
+            looked = self._look(values, visitor, kept=kept, said=explain(error))
+            return {self._owner: token, **looked}
+        return {self._owner: token, **self._look(values, visitor, kept="")}
 
-    def _look(self, values: Values, **changed: str) -> Shown:
+    def _read(self, values: Values, request: gr.Request | None) -> Visitor:
+        return self._shared.read_visitor(values, request)
+
+    def _look(self, values: Values, visitor: Visitor, **changed: str) -> Shown:
         """What the page does not show yet.
 
         Args:
             changed: `chosen` and `kept`, where they are others than the page holds; `said`, what
                 the visitor must be told, nothing where it is not given.
         """
-        token = read_token(values, self._owner)
         lesson = LESSONS.get(changed.get("chosen", "")) or self._read_lesson(values)
         kept = changed.get("kept", str(values[self.kept] or "")) == lesson.name
-        mine = self._jobs.of_owner(token) if token else []
+        mine = self._jobs.of_owner(*visitor.secrets)
         guess = self._read_guess(values) if lesson.name == values[self.chosen] else ""
-        parts = self._list_parts(lesson, mine, kept, guess, token)
+        parts = self._list_parts(lesson, mine, kept, guess, visitor.token)
         if lesson.name != values[self.chosen]:
             parts.append(
                 Part(self.guess, lesson.name, lambda: gr.Radio(list_guesses(lesson), value=None))

@@ -7,12 +7,15 @@ from typing import Any
 
 import gradio as gr
 
+from demo.accounts.sessions import Accounts
 from demo.analyses import Analyses
 from demo.banks import Banks
 from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.links import name_slug
 from demo.models import Models
+from demo.tabs.changes import Values
+from demo.tabs.visitor import Visitor, read_visitor
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Options of an event that only redraws: nothing flashes, and it is no endpoint of the API."""
@@ -58,6 +61,12 @@ class Shared:
     gallery: Gallery
     jobs: Jobs
     analyses: Analyses
+    accounts: Accounts | None = None
+    """Where the owner has turned signing in on."""
+
+    def read_visitor(self, values: Values, request: gr.Request | None) -> Visitor:
+        """Who sends a request."""
+        return read_visitor(values[self.owner], request, self.accounts)
 
     @functools.cached_property
     def banks(self) -> Banks:

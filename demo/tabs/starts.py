@@ -9,6 +9,7 @@ from demo.jobs.limits import EVALUATED
 from demo.jobs.store import Job
 from demo.models import Models
 from demo.tabs.form import to_browser
+from demo.tabs.visitor import Visitor
 from demo.words.common import start_label
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, PRESETS, JobSettings
 
@@ -23,19 +24,19 @@ class Starts:
         """(label, start) of each."""
         return [(start_label(start), start) for start in self._names(mine)]
 
-    def own_settings(self, start: str, token: str) -> JobSettings:
+    def own_settings(self, start: str, visitor: Visitor) -> JobSettings:
         """What the start was trained with itself; of one that is not there, the backbone's."""
-        job = self._jobs.find(start.removeprefix(EARLIER), token)
+        job = self._jobs.find(start.removeprefix(EARLIER), *visitor.secrets)
         if job is not None and job.settings is not None:
             return job.settings.changed(start=start, evaluated=EVALUATED)
         record = self._records.get(start) or self._records.get(BACKBONE_OF)
         recipe = record.recipe if record else PRESETS["default"][BACKBONE_OF]
         return JobSettings.like(recipe, start, evaluated=EVALUATED)
 
-    def list_fills(self, mine: Sequence[Job], token: str) -> dict[str, dict[str, Any]]:
+    def list_fills(self, mine: Sequence[Job], visitor: Visitor) -> dict[str, dict[str, Any]]:
         """For the browser: each start to its own settings. The form is filled there, at once: an
         answer that took its time would overwrite what was typed meanwhile."""
-        return {start: to_browser(self.own_settings(start, token)) for start in self._names(mine)}
+        return {start: to_browser(self.own_settings(start, visitor)) for start in self._names(mine)}
 
     def _names(self, mine: Sequence[Job]) -> list[str]:
         earlier = [f"{EARLIER}{job.id}" for job in mine if self._jobs.has_model(job)]

@@ -69,9 +69,13 @@ class Sitter:
     def __init__(self, models: Models, jobs: Jobs, banks: Banks) -> None:
         self._models, self._jobs, self._banks = models, jobs, banks
 
-    def sit(self, look: Look, token: str | None) -> Sitting:
-        """The models that this visitor sees, and what they make of a picture."""
-        return self.sit_with(look, self._jobs.newest_with_model(token) if token else None)
+    def sit(self, look: Look, *tokens: str) -> Sitting:
+        """The models that a visitor sees, and what they make of a picture.
+
+        Args:
+            tokens: of which each opens jobs of theirs.
+        """
+        return self.sit_with(look, self._jobs.newest_with_model(*tokens))
 
     def sit_with(self, look: Look, job: Job | None) -> Sitting:
         """The four, the model of a job, and what they make of a picture: no pass is made twice for

@@ -150,13 +150,20 @@ report, University of Toronto, 2009. The example pictures are made from it.
 """
 
 
-def describe_keeping(limits: Limits, leaves: str = "") -> str:
+KEPT_OF_ACCOUNTS = """\
+If you sign in, your name and what Hugging Face lets this app do for you are kept in memory alone,
+  until you sign out; your jobs carry a hash from which nobody can tell whose they are."""
+
+
+def describe_keeping(limits: Limits, leaves: str = "", accounts: bool = False) -> str:
     """What is kept of a visitor, and how long, by the ages that the sweeper goes by. Markdown.
 
     Args:
         leaves: what stays of jobs beyond the sweeper's reach, in a sentence.
+        accounts: visitors can sign in.
     """
     beyond = f"- {leaves}\n" if leaves else ""
+    beyond += f"- {KEPT_OF_ACCOUNTS}\n" if accounts else ""
     return f"""\
 - Your picture stays on this server, is used for nothing but its answer, and is deleted
   {describe_age(limits.uploads_kept_s)} after it arrived.

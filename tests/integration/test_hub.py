@@ -9,7 +9,7 @@ from PIL import Image
 
 from demo.faults import SENTENCES
 from demo.jobs import words
-from demo.jobs.backend import EVENTS, LOG, NAME
+from demo.jobs.backend import EVENTS, LOG, NAME, PAYERS_REPO, Payer
 from demo.jobs.hub import HubBackend, HubSettings
 from demo.jobs.jobs import EARLIER, Jobs
 from demo.jobs.limits import Limits
@@ -158,6 +158,57 @@ def test_no_more_is_spent_than_allowed(hub: FakeHub, tmp_path: Path) -> None:
         jobs.start(ENDLESS, token)
         with pytest.raises(Refused, match="used up"):
             jobs.start(QUICK, token)
+    finally:
+        jobs.close()
+
+
+def test_visitor_may_pay(hub: FakeHub, tmp_path: Path) -> None:
+    """Then all of the job goes through their account, and the owner's money is left alone."""
+    hub.repo = f"ada/{PAYERS_REPO}"
+    token, ada = create_token(), Payer("ada", "hf_oauth_of_ada")
+    jobs = open_jobs(tmp_path / "home", hub, usd_a_day=0.0)
+    try:
+        with pytest.raises(Refused, match="used up"):
+            jobs.start(QUICK, token)
+        settings = QUICK
+        for _ in range(2):
+            job = wait_for(jobs, jobs.start(settings, token, payer=ada), token, *ENDED)
+            assert (job.state, job.reason) == (DONE, "")
+            assert jobs.has_model(job)
+            settings = QUICK.changed(start=f"{EARLIER}{job.id}")
+        assert [made["private"] for made in hub.created] == [True, True]
+        for spec in hub.specs:
+            assert (spec["namespace"], spec["secrets"]) == ("ada", {"HF_TOKEN": ada.token})
+        assert hub.tokens == {ada.token}
+        assert TOKEN not in str(hub.specs)
+        assert jobs._store.uses() == []
+        assert PAYERS_REPO in jobs.leaves(job)
+        files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+        assert not [path for path in files if ada.token.encode() in path.read_bytes()]
+        with pytest.raises(Refused, match="used up"):
+            jobs.start(QUICK, token)
+    finally:
+        jobs.close()
+
+
+def test_who_pays_is_forgotten_with_the_job_and_by_a_restart(hub: FakeHub, tmp_path: Path) -> None:
+    token, ada = create_token(), Payer("ada", "hf_oauth_of_ada")
+    settings = HubSettings(REPO, SPACE, "t4-small", 10.0, TOKEN)
+    backend = HubBackend(settings, WALL_S, CHECKPOINTS, hub.url)
+    jobs = Jobs(tmp_path, CHECKPOINTS, Limits(WALL_S, running=0), backend)
+    try:
+        dropped, stopped, kept = (jobs.start(QUICK, token, payer=ada) for _ in range(3))
+        jobs.delete(dropped.id, token)
+        jobs.stop(stopped.id, token)
+        assert list(backend._payers) == [kept.id]
+    finally:
+        jobs.close()
+    jobs = open_jobs(tmp_path, hub)
+    try:
+        job = wait_for(jobs, kept, token, *ENDED)
+        assert job.state == FAILED
+        assert words.PAYER_FORGOTTEN in job.reason
+        assert hub.specs == []  # above all not at the owner's cost
     finally:
         jobs.close()
 

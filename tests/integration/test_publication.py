@@ -148,7 +148,7 @@ def test_refusal_of_the_hub_is_one_sentence(
 def test_dry_run_of_the_space_is_a_whole_app(run_here: Run, tmp_path: Path) -> None:
     (tmp_path / "kept").touch()
     run = run_here(
-        *("publish", "--repo", "someone/app", "--space", "--models", REPO),
+        *("publish", "--repo", "someone/app", "--space", "--models", REPO, "--signin"),
         *("--dry-run", "--out", tmp_path),
     )
     assert run.returncode == 0, run.stderr
@@ -156,6 +156,8 @@ def test_dry_run_of_the_space_is_a_whole_app(run_here: Run, tmp_path: Path) -> N
     text = (tmp_path / "README.md").read_text()
     data = RepoCard(text).data.to_dict()
     assert data["models"] == [REPO]
+    assert data["hf_oauth"] is True
+    assert data["hf_oauth_scopes"] == ["contribute-repos"]
     assert data["thumbnail"].startswith("https://huggingface.co/spaces/someone/app/resolve/main/")
     assert (tmp_path / data["thumbnail"].partition("/main/")[2]).is_file()
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):

@@ -18,7 +18,7 @@ from demo.lessons.table import FORGETTING, LESSONS, MIXED
 from demo.links import TAB, name_slug
 from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.form import Form
-from demo.tabs.job_form import NOT_ON_FORM
+from demo.tabs.job_form import NOBODY, NOT_ON_FORM
 from demo.words import finetune as words
 from demo.words import teach as teach_words
 from demo.words.common import FINETUNE_TAB, TEACH_TAB
@@ -119,7 +119,7 @@ def test_a_job_is_started_with_what_the_form_holds(page: Page) -> None:
 
 
 def test_each_start_fills_the_form_with_its_own_settings(page: Page) -> None:
-    fills = page.tab.form.starts.list_fills([], "")
+    fills = page.tab.form.starts.list_fills([], NOBODY)
     assert fills["adam_frozen"]["learning_rate"] == 0.01
     assert fills["adam_frozen"]["optimizer"] == "adam"
     assert fills["sgd_full"]["steps"] == 0

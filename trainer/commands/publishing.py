@@ -19,6 +19,7 @@ def publish(
     models: Annotated[str | None, tyro.conf.arg(metavar="USER/NAME", help_behavior_hint="")] = None,
     hardware: Text = None,
     private: Switch = False,
+    signin: Switch = False,
     dry_run: Switch = False,
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/publish"),
 ) -> int:
@@ -35,6 +36,7 @@ def publish(
         models: The repository of the models that the Space's page links to.
         hardware: Of a new Space: cpu-basic, zero-a10g (ZeroGPU) or what else the Hub has.
         private: A new repository is private.
+        signin: Visitors of the Space may sign in and publish the models of their jobs.
         dry_run: Only write what would be pushed into the folder of --out.
         out: Folder of a dry run.
     """
@@ -48,7 +50,7 @@ def publish(
 
     def write(folder: Path) -> None:
         if space:
-            write_space(folder, repo, models, sdk)
+            write_space(folder, repo, models, sdk, signin)
         else:
             write_models(checkpoints, folder, repo)
 

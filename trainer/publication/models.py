@@ -35,12 +35,7 @@ def write_models(checkpoints: Path, folder: Path, repo: str) -> None:
         load_predictions(checkpoints, record)
         load_familiarity(checkpoints, record)
         records[name] = record
-    for name in records:
-        for suffix in MODEL_SUFFIXES:
-            path = checkpoints / f"{name}{suffix}"
-            if path.exists():
-                write_file(folder / path.name, path.read_bytes())
-    write_file(folder / CONFIG, (json.dumps(_configure(records), indent=1) + "\n").encode())
+    _copy(checkpoints, records, folder)
     pictures = {
         "accuracy": plots.plot_curves(records, "test_accuracy", "test accuracy, %", True, "png"),
         "confusion": plots.plot_confusions(records, "png"),
@@ -48,6 +43,27 @@ def write_models(checkpoints: Path, folder: Path, repo: str) -> None:
     for name, content in pictures.items():
         write_file(folder / PICTURES / f"{name}.png", content)
     write_file(folder / CARD, _write_card(records, repo).encode())
+
+
+def write_model(checkpoints: Path, name: str, folder: Path, card: str) -> None:
+    """Writes the folder of a repository of one model: it as it is, `config.json` and a card.
+
+    Raises:
+        CheckpointError: it is missing or damaged; nothing is written then.
+        OSError: the folder cannot be written.
+    """
+    _copy(checkpoints, {name: load_checkpoint(checkpoints, name).record}, folder)
+    write_file(folder / CARD, card.encode())
+
+
+def _copy(checkpoints: Path, records: Records, folder: Path) -> None:
+    """Writes the models' files and what describes them to programs."""
+    for name in records:
+        for suffix in MODEL_SUFFIXES:
+            path = checkpoints / f"{name}{suffix}"
+            if path.exists():
+                write_file(folder / path.name, path.read_bytes())
+    write_file(folder / CONFIG, (json.dumps(_configure(records), indent=1) + "\n").encode())
 
 
 def _configure(records: Records) -> dict[str, Any]:

@@ -19,6 +19,8 @@ PARTS = (
     ".dockerignore", "compose.yaml", "pillow-override.txt", "Makefile", "pyproject.toml", "bench",
 )  # fmt: skip
 """Of the repository, what a Space gets where it is there: what runs, and what its README names."""
+PUBLISHING_SCOPE = "contribute-repos"
+"""What a visitor allows who signs in: to make repositories, and to open those alone."""
 LEFT_OUT = ("__pycache__", "*.pyc", ".*")
 
 
@@ -27,6 +29,7 @@ def write_space(
     repo: str,
     models: str | None = None,
     sdk: Sdk = "gradio",
+    signin: bool = False,
     root: Path = ROOT,
 ) -> None:
     """Writes the folder of the Space `repo`.
@@ -34,6 +37,7 @@ def write_space(
     Args:
         models: the repository of the four models, for the Space's page; default: as README says.
         sdk: what builds it there: the Space's own image with Gradio, or our Dockerfile.
+        signin: visitors may sign in with Hugging Face, and publish the models of their jobs.
         root: the repository to take it from.
 
     Raises:
@@ -54,6 +58,9 @@ def write_space(
     if models is not None:
         card.data["models"] = [models]
     card.data["sdk"] = sdk
+    if signin:
+        card.data["hf_oauth"] = True
+        card.data["hf_oauth_scopes"] = [PUBLISHING_SCOPE]
     card.data["thumbnail"] = f"https://huggingface.co/spaces/{repo}/resolve/main/{THUMBNAIL}"
     (folder / README).write_text(str(card))
 

@@ -19,7 +19,7 @@ from demo.links import PICTURE, read_link
 from demo.models import LARGEST_BATCH, Classification, recorded_answers
 from demo.server.addresses import name_sender_of
 from demo.tabs.cards import draw_cards, draw_message, draw_said, draw_seen, list_notes
-from demo.tabs.changes import Shown, Values, read_token
+from demo.tabs.changes import Shown, Values
 from demo.tabs.compare.mind import FIRST, Mind, read_kind
 from demo.tabs.compare.reasons import Reasons
 from demo.tabs.shared import (
@@ -62,7 +62,7 @@ class CompareTab:
         answers = recorded_answers(self._models)
         self._disagreements = self._gallery.at_hand(find_disagreements(answers)).tolist()
         self._examples = list_examples()
-        self._owner, self._blocks = shared.owner, shared.blocks
+        self._shared, self._owner, self._blocks = shared, shared.owner, shared.blocks
         self._draw()
         self._wire(tab)
 
@@ -70,7 +70,7 @@ class CompareTab:
         first = self._gallery.split.images[0].numpy()
         if self._disagreements:
             first = self._gallery.image(self._disagreements[0])
-        sitting = self._sitter.sit(self._models.look(first), None)
+        sitting = self._sitter.sit(self._models.look(first))
         self.link = gr.JSON({}, visible="hidden", elem_id="compare-link")
         self.shown = gr.Textbox(sitting.mark, visible="hidden", elem_id="shown-picture")
         with gr.Row():
@@ -206,7 +206,8 @@ class CompareTab:
             pixels = _read(file, crop, request)
         except PictureError as error:
             return self._show_message(explain(error), error=True)
-        return self._show(self._sitter.sit(self._models.look(pixels), token))
+        visitor = self._shared.read_visitor({self._owner: token}, request)
+        return self._show(self._sitter.sit(self._models.look(pixels), *visitor.secrets))
 
     def on_explain(self, values: Values, request: gr.Request) -> Shown:
         """Why the models say what is on screen: where they looked, for the class that is asked
@@ -339,7 +340,7 @@ class CompareTab:
                 look = self._models.look(_read(file, values[self.crop], request))
             except PictureError:
                 return None
-        return self._sitter.sit(look, read_token(values, self._owner))
+        return self._sitter.sit(look, *self._shared.read_visitor(values, request).secrets)
 
 
 def _read(file: Any, crop: Crop, request: gr.Request | None) -> np.ndarray:

@@ -13,10 +13,9 @@ from demo.comparison import compare_with_start
 from demo.faults import explain
 from demo.jobs.backend import NAME
 from demo.jobs.progress import Progress
-from demo.jobs.store import Job, create_token
+from demo.jobs.store import Job
 from demo.lessons.table import FORGETTING, LESSONS, MIXED
 from demo.models import LARGEST_BATCH, Look
-from demo.server.addresses import name_sender_of
 from demo.tabs.cards import draw_cards, draw_message
 from demo.tabs.changes import Part, Shown, Values, collect_changes, read_token
 from demo.tabs.job_result import draw_summary
@@ -24,6 +23,7 @@ from demo.tabs.job_view import WATCHED_S, draw_status
 from demo.tabs.shared import AT_ONCE, QUIET, Shared, create_html
 from demo.tabs.subjects import Sitter, Sitting
 from demo.tabs.teach.buckets import Buckets
+from demo.tabs.visitor import Visitor
 from demo.templates import embed, render
 from demo.uploads import encode_pixels, read_pixels
 from demo.words import teach as words
@@ -114,32 +114,40 @@ class TeachPart:
 
     def on_train(self, values: Values, request: gr.Request | None = None) -> Shown:
         """Starts a job with the pictures that the page shows, or says why it cannot start."""
-        token = read_token(values, self._owner) or create_token()
+        visitor = self._shared.read_visitor(values, request).with_token()
         ids = values[self.buckets.ids]
         if not isinstance(ids, list) or not ids:
             return {self.said: draw_refusal(words.NOTHING_TO_LEARN)}
         try:
-            self._jobs.start(self.settings, token, list(map(str, ids)), name_sender_of(request))
+            self._jobs.start(
+                self.settings,
+                visitor.token,
+                list(map(str, ids)),
+                visitor.sender,
+                account=visitor.owner,
+            )
         except QuartetError as error:
             return {self.said: draw_refusal(explain(error))}
-        held = {**values, self._owner: token}
-        return {self._owner: token, self.said: "", **self.on_look(held)}
+        return {
+            self._owner: visitor.token,
+            self.said: "",
+            **self.on_look({**values, self._owner: visitor.token}, request),
+        }
 
-    def on_look(self, values: Values) -> Shown:
+    def on_look(self, values: Values, request: gr.Request | None = None) -> Shown:
         """What the page does not show yet."""
-        token = read_token(values, self._owner)
-        parts = self._list_parts(token, str(values[self.tried] or ""))
+        visitor = self._shared.read_visitor(values, request)
+        parts = self._list_parts(visitor, str(values[self.tried] or ""))
         answer, marks = collect_changes(parts, values[self.sent])
         return {**answer, self.sent: marks}
 
     def on_try(self, values: Values, event: gr.EventData, request: gr.Request) -> Shown:
         """What the new model and the four say of a picture, which may be what a camera sees."""
+        visitor = self._shared.read_visitor(values, request)
         files = getattr(event, "files", None)
         path = files[0] if isinstance(files, list) and files else None
         try:
-            pixels = read_pixels(
-                {"path": path}, Path(get_upload_folder()), client=name_sender_of(request)
-            )
+            pixels = read_pixels({"path": path}, Path(get_upload_folder()), client=visitor.sender)
         except PictureError as error:
             return {
                 self.answer: draw_message(explain(error), error=True),
@@ -147,21 +155,21 @@ class TeachPart:
                 self.tried: "",
             }
         look = self._models.look(pixels)
-        _, trained = self._find_jobs(read_token(values, self._owner))
+        _, trained = self._find_jobs(visitor)
         return {**self._draw_answers(look, trained), self.tried: look.key}
 
     def list_components(self) -> set[Block]:
         """All that a look changes."""
-        return {part.component for part in self._list_parts("", "")}
+        return {part.component for part in self._list_parts(Visitor(""), "")}
 
-    def _list_parts(self, token: str, tried: str) -> list[Part]:
+    def _list_parts(self, visitor: Visitor, tried: str) -> list[Part]:
         """All that is shown but for the pictures.
 
         Args:
             tried: the key of the picture that was tried last; it is answered anew where the model
                 is another.
         """
-        job, trained = self._find_jobs(token)
+        job, trained = self._find_jobs(visitor)
         progress = self._jobs.watch(job) if job else Progress()
         on = job is not None and not job.ended
         stopping = job is not None and self._jobs.is_stopping(job)
@@ -185,9 +193,9 @@ class TeachPart:
             Part(self.cards, model, lambda: draw_answers().get(self.cards, gr.skip())),
         ]
 
-    def _find_jobs(self, token: str) -> tuple[Job | None, Job | None]:
+    def _find_jobs(self, visitor: Visitor) -> tuple[Job | None, Job | None]:
         """The visitor's newest job of this screen, and the newest of those that has a model."""
-        mine = self._jobs.of_owner(token) if token else []
+        mine = self._jobs.of_owner(*visitor.secrets)
         taught = [job for job in mine if job.settings == self.settings]
         trained = next((job for job in taught if self._jobs.has_model(job)), None)
         return (taught[0] if taught else None), trained
