@@ -95,7 +95,8 @@ class Attempt:
             attempt = cls(**held)
         except (ValueError, TypeError):
             return None
-        return attempt if all(isinstance(one, str) for one in held.values()) else None
+        words = held.values()
+        return attempt if all(isinstance(one, str) and one.isascii() for one in words) else None
 
     def write(self) -> str:
         """For a cookie."""

@@ -57,6 +57,8 @@ class Accounts:
         """
         self.provider = provider
         self.address = provider.settings.address
+        self.may_publish = bool(PUBLISHING & set(provider.settings.scopes.split()))
+        """Whether visitors are asked to allow it."""
         self.secure = self.address.startswith("https://")
         # Where it can be, a name that no neighbouring host may set (RFC 6265bis, 4.1.3.2).
         prefix = "__Host-" if self.secure else ""

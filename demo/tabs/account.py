@@ -27,6 +27,8 @@ class AccountPart:
     def __init__(self, shared: Shared) -> None:
         self._accounts, self._jobs = shared.accounts, shared.jobs
         self._publisher = Publisher(shared.jobs, shared.models.records)
+        publishes = self._accounts is not None and self._accounts.may_publish
+        self._why = words.WHY if publishes else words.WHY_ONLY_JOBS
 
     def draw_signing_in(self) -> None:
         """At the top."""
@@ -92,7 +94,7 @@ class AccountPart:
             "account.html",
             words=words,
             name=account.name if account else "",
-            said=words.describe_account(account.name) if account else words.WHY,
+            said=words.describe_account(account.name) if account else self._why,
             enter=f"{self._accounts.address}{LOGIN}?",
             query=query,
             leave=LOGOUT,

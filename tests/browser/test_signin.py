@@ -1,5 +1,6 @@
 """Signing in from the browser: the same jobs on two devices, a model published, and signed out."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def sign_in(page: Page, provider: FakeProvider, person: str) -> None:
     provider.person = person
     page.get_by_role("link", name=words.SIGN_IN).click()
     expect(page.locator("#account")).to_contain_text(f"Signed in as {person}")
+    expect(page.locator("#estimate")).to_contain_text("Trains on")
 
 
 def test_jobs_follow_the_account_and_its_model_is_published(
@@ -75,6 +77,7 @@ def test_jobs_follow_the_account_and_its_model_is_published(
     expect_job(other, "Done")
     assert other.locator("#job a").get_attribute("href") == said
 
+    expect(page.get_by_label(words.REPO)).to_have_value(re.compile(r"^quartet-\w{6}$"))
     page.get_by_label(words.REPO).fill(REPO.partition("/")[2])
     page.get_by_role("button", name=words.PUBLISH).click()
     expect(page.locator("#published a")).to_have_attribute("href", f"{hub.url}/{REPO}")

@@ -1,5 +1,7 @@
 """Signing in over HTTP, against a local stand-in of the Hub: who is let in, and who is not."""
 
+import base64
+import json
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -146,8 +148,10 @@ def test_nobody_is_signed_in_by_an_address_that_another_began(
 ) -> None:
     provider.person = "eve"
     path = browser.set_out()  # Eve's, whose link Ada opens
-    for jar in ({}, {browser.accounts.attempt_cookie: "bm90aGluZw=="}, {"quartet-signin": "x"}):
-        browser.jar = dict(jar)
+    strange = json.dumps({"state": "\ud800", "verifier": "v", "target": ""}).encode()
+    for cookie in (b"", b"nothing", b"[]", b'{"state": 1}', strange):
+        written = base64.urlsafe_b64encode(cookie).decode()
+        browser.jar = {browser.accounts.attempt_cookie: written} if cookie else {}
         answer = browser.ask("GET", path)
         assert (answer.status_code, words.NOT_BEGUN_HERE in answer.text) == (400, True)
         assert browser.account is None
