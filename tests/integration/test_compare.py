@@ -19,7 +19,6 @@ from demo.banks import Banks
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
-from demo.jobs.store import DONE, create_id
 from demo.models import Models, OwnModel
 from demo.tabs.compare import CompareTab
 from demo.tabs.compare.mind import FIRST
@@ -27,13 +26,13 @@ from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.common import LABELS, inline_label
 from tests.conftest import CHECKPOINTS
-from tests.jobs import copy_as_jobs
+from tests.jobs import store_done
 from trainer.data import Dataset, split_validation
 from trainer.explain.analysed import FILE, Analysis
 from trainer.explain.perturbations import PERTURBATIONS, trace_confidence
 from trainer.explain.reason import longest_reason
 from trainer.predict import Answers
-from trainer.recipe import CLASSES, JobSettings
+from trainer.recipe import CLASSES
 from trainer.wording import article, percent
 
 OWNER = "the owner's token"
@@ -228,7 +227,7 @@ def test_without_an_analysis_the_rest_is_explained_and_a_sentence_says_so(
 def test_own_model_is_explained_like_the_four(
     compare: CompareTab, jobs: Jobs, cat: dict[str, Any]
 ) -> None:
-    store_done(jobs, "sgd_frozen")
+    store_done(jobs, OWNER, "sgd_frozen", "sgd_frozen")
     values = hold(compare, cat, OWNER)
     parts = split_parts(compare.on_explain(values, REQUEST)[compare.reasons])
     assert list(parts) == [*LABELS, NAME]
@@ -238,16 +237,6 @@ def test_own_model_is_explained_like_the_four(
     other = hold(compare, cat, "someone else")
     assert values[compare.shown] != other[compare.shown]
     assert len(split_parts(compare.on_explain(other, REQUEST)[compare.reasons])) == 4
-
-
-def store_done(jobs: Jobs, name: str) -> None:
-    """A finished job of the owner's, with the files of one of the four."""
-    job_id = create_id()
-    with jobs._queue.changed:  # before it is begun
-        job = jobs._store.add(job_id, JobSettings(start=name), OWNER)
-        jobs.folder(job).mkdir(parents=True)
-        copy_as_jobs(name, jobs.folder(job))
-        jobs._store.update(job_id, state=DONE)
 
 
 def test_bank_of_a_backbone_that_is_none_of_the_fours_is_computed_once(

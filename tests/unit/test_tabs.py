@@ -20,7 +20,6 @@ from PIL import Image
 from demo.analyses import Analyses
 from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.jobs import Jobs
-from demo.jobs.store import DONE, create_id
 from demo.models import Classification, Models
 from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
@@ -31,13 +30,13 @@ from demo.tabs.images import A_PAGE
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
-from demo.words.common import LABELS, PLAIN, inline_label
+from demo.words.common import LABELS, OWN_MODEL, PLAIN, inline_label
 from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
-from tests.jobs import copy_as_jobs
+from tests.jobs import store_done
 from tests.records import build_facts
 from trainer.calibration import measure_confidence
-from trainer.recipe import CLASSES, PLAIN_BACKBONE, JobSettings
+from trainer.recipe import CLASSES
 from trainer.record import FamiliarityFacts
 from trainer.wording import percent
 
@@ -212,24 +211,14 @@ def test_api_answers_or_refuses(compare: CompareTab, cat: dict[str, Any]) -> Non
 def test_fifth_card_says_what_the_job_began_with(
     compare: CompareTab, shared: Shared, cat: dict[str, Any]
 ) -> None:
-    store_done(shared, PLAIN_BACKBONE)
+    store_done(shared.jobs, OWNER, "sgd_frozen")
     shown = compare.on_picture(cat, "centre", OWNER, REQUEST)[compare.cards]
     assert shown.count("<article") == 5
     own_card = html.unescape(shown[shown.rindex("<article") :])
-    assert f'aria-label="{words.OWN_MODEL}"' in own_card
+    assert f'aria-label="{OWN_MODEL}"' in own_card
     assert f"started from {PLAIN}" in own_card
     other = compare.on_picture(cat, "centre", "someone else", REQUEST)[compare.cards]
     assert other.count("<article") == 4
-
-
-def store_done(shared: Shared, start: str) -> None:
-    """A finished job of the owner's, with the files of a model."""
-    jobs, job_id = shared.jobs, create_id()
-    with jobs._queue.changed:  # before it is begun
-        job = jobs._store.add(job_id, JobSettings(start=start), OWNER)
-        jobs.folder(job).mkdir(parents=True)
-        copy_as_jobs("sgd_frozen", jobs.folder(job))
-        jobs._store.update(job_id, state=DONE)
 
 
 def held(accuracy: AccuracyTab, **chosen: Any) -> dict[Any, Any]:

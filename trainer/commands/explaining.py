@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from trainer.commands.flags import Checkpoints, File, Images, Source
+from trainer.commands.flags import Checkpoints, File, Folder, Images, Source
 from trainer.errors import PictureError
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE
 from trainer.wording import percent
@@ -58,7 +58,12 @@ def explain(
     return status
 
 
-def analyse(checkpoints: Checkpoints = Path("checkpoints"), own: File = None) -> int:
+def analyse(
+    checkpoints: Checkpoints = Path("checkpoints"),
+    own: File = None,
+    start: Folder = None,
+    out: File = None,
+) -> int:
     """Compute what explanations need of a folder of checkpoints, and write it beside them.
 
     Some minutes on two cores, on the embedded sample; needs no data set.
@@ -66,8 +71,9 @@ def analyse(checkpoints: Checkpoints = Path("checkpoints"), own: File = None) ->
     Example: python -m trainer analyse --checkpoints runs/train
 
     Args:
-        own: A short run's .safetensors file, to be explained beside the analysed set; the result
-            goes beside it.
+        own: A short run's .safetensors file, to be explained beside the analysed set.
+        start: The folder of what that run began with, where it is none of the set.
+        out: Where the result goes; by default beside what it explains.
     """
     from trainer.data import load_dataset
     from trainer.explain.analysed import FILE, load_analysis, save_analysis
@@ -79,7 +85,8 @@ def analyse(checkpoints: Checkpoints = Path("checkpoints"), own: File = None) ->
     else:
         plane = load_analysis(checkpoints / FILE, {}, sample.digest).plane
         path = own.with_name(f"{own.stem}.{FILE}")
-        analysis = analyse_own(own, checkpoints, sample, plane, _tell)
+        analysis = analyse_own(own, checkpoints, sample, plane, _tell, start)
+    path = out or path
     size = save_analysis(path, analysis)
     print(f"{path} is written: {size / 1e6:.1f} MB")
     return 0

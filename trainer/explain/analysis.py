@@ -11,15 +11,15 @@ from trainer.augment import normalise
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.data import Dataset, Split, evaluated_rows, split_validation
 from trainer.explain.analysed import Analysis, AnalysisFacts, ModelFacts, PathFacts, name_path
-from trainer.explain.movement import measure_movement, measure_stage_movement
 from trainer.explain.neighbours import Bank, quantise
 from trainer.explain.paths import BATCH, Path, have_one_backbone, interpolate, list_places
 from trainer.explain.plane import Plane, fit_plane
 from trainer.explain.reestimation import estimate_statistics
 from trainer.explain.similarity import measure_cka
+from trainer.explain.starts import Start, describe_weights, find_start
 from trainer.model import Backbone, build_pretrained
 from trainer.predict import Quartet
-from trainer.recipe import BACKBONE_OF, PAIRS, PLAIN_BACKBONE, RECIPE_NAMES
+from trainer.recipe import PAIRS, PLAIN_BACKBONE
 from trainer.resnet import STAGE_NAMES, FoldedBackbone, is_head
 
 POINTS = 11
@@ -61,36 +61,43 @@ def analyse_set(folder: FilePath, sample: Dataset, tell: Tell) -> Analysis:
 
 
 def analyse_own(
-    file: FilePath, folder: FilePath, sample: Dataset, plane: Plane, tell: Tell
+    file: FilePath,
+    folder: FilePath,
+    sample: Dataset,
+    plane: Plane,
+    tell: Tell,
+    earlier: FilePath | None = None,
 ) -> Analysis:
-    """Analyses the model of a short run, to be shown beside a set.
+    """Analyses the model of a short run against what it began with, to be shown beside a set.
 
     Args:
         file: its checkpoint's .safetensors file.
         folder: of the set's checkpoints.
         plane: of the set's analysis, which the model's map shares.
+        earlier: folder of the checkpoint it went on from, where that is none of the set.
 
     Raises:
-        CheckpointError: a checkpoint is missing or damaged.
+        CheckpointError: a checkpoint, its start's among them, is missing or damaged.
     """
     name = file.stem
     quartet = Quartet(file.parent, (name,))
-    analyser = _Analyser(folder, sample, tell)
+    analyser = _Analyser(folder, sample, tell, earlier)
     features = analyser.compute_features(quartet)
     models = {name: load_checkpoint(file.parent, name)}
     return analyser.analyse(models, {name: name}, features, plane, [])
 
 
 class _Analyser:
-    """Computes the parts of an analysis on the embedded sample, against one plain backbone."""
+    """Computes the parts of an analysis on the embedded sample, each model against its start."""
 
-    def __init__(self, folder: FilePath, sample: Dataset, tell: Tell) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: FilePath, sample: Dataset, tell: Tell, earlier: FilePath | None = None
+    ) -> None:
+        self._folder, self._earlier = folder, earlier
         self._sample = sample
         self._training: Split = split_validation(sample)[0]
         self._estimated = self._training.images[evaluated_rows(len(self._training), ESTIMATED_ON)]
         self._tell = tell
-        self._plain: Weights = load_checkpoint(folder, BACKBONE_OF).weights
 
     def compute_features(self, quartet: Quartet) -> _Features:
         """The sample's features in every model."""
@@ -122,15 +129,21 @@ class _Analyser:
         """
         banks, projections, points = {}, {}, {}
         facts: dict[str, ModelFacts] = {}
+        starts = {
+            name: find_start(model.record, self._folder, self._earlier)
+            for name, model in models.items()
+        }
         for name, like in shared.items():
             banks[name] = Bank(quantise(features.training[like]), self._training.labels)
             projections[name] = plane.fit(features.training[like])
             points[name] = projections[name].place(features.test[like])
             similarity = facts[like].similarity if like in facts else None
-            facts[name] = self._describe(models[name], like, similarity)
-        starts = {name: self._find_start(model) for name, model in models.items()}
+            if similarity is None:
+                similarity = self._compare_features(models[name], starts[name])
+            facts[name] = describe_weights(models[name], starts[name], like, similarity)
         paths, statistics = [], {}
-        lines = [(start[0], name, start[1]) for name, start in starts.items() if start]
+        first = {name: _complete_start(start, models[name]) for name, start in starts.items()}
+        lines = [(starts[name].name, name, weights) for name, weights in first.items()]
         lines += [(one, other, models[one].weights) for one, other in pairs]
         for start, end, weights in lines:
             if start in models and not _have_one_size(models[start], models[end]):
@@ -143,9 +156,9 @@ class _Analyser:
             if path.statistics is not None:
                 statistics[name_path(start, end)] = path.statistics
         heads = {
-            name: {key: tensor.float() for key, tensor in start[1].items() if is_head(key)}
-            for name, start in starts.items()
-            if start and start[0] == PLAIN_BACKBONE
+            name: {key: tensor.float() for key, tensor in weights.items() if is_head(key)}
+            for name, weights in first.items()
+            if starts[name].name == PLAIN_BACKBONE
         }
         described = AnalysisFacts(
             sample_digest=self._sample.digest,
@@ -156,27 +169,13 @@ class _Analyser:
         )
         return Analysis(described, plane, banks, projections, points, heads, statistics)
 
-    def _describe(
-        self, model: Checkpoint, like: str, similarity: dict[str, float] | None
-    ) -> ModelFacts:
-        if similarity is None:
-            self._tell(f"similarity of {model.name}'s features to the backbone's")
-            similarity = self._compare_features(model)
-        return ModelFacts(
-            weights_sha256=model.record.weights_sha256,
-            image_px=model.record.recipe.image_px,
-            backbone=like,
-            movement=measure_movement(self._plain, model.weights),
-            stage_movement=measure_stage_movement(self._plain, model.weights),
-            similarity=similarity,
-        )
-
-    def _compare_features(self, model: Checkpoint) -> dict[str, float]:
-        """CKA of each stage's maps, and of the features, with the plain backbone's."""
+    def _compare_features(self, model: Checkpoint, start: Start) -> dict[str, float]:
+        """CKA of each stage's maps, and of the features, with the start's."""
+        self._tell(f"similarity of {model.name}'s features to those of {start.name}")
         own = self._list_maps(model.weights, model.record.recipe.image_px)
         plain = own
-        if not have_one_backbone(self._plain, model.weights):
-            plain = self._list_maps(self._plain, model.record.recipe.image_px)
+        if not have_one_backbone(start.weights, model.weights):
+            plain = self._list_maps(start.weights, model.record.recipe.image_px)
         return {stage: measure_cka(plain[stage], own[stage]) for stage in own}
 
     def _list_maps(self, weights: Weights, image_px: int) -> dict[str, Tensor]:
@@ -192,21 +191,6 @@ class _Analyser:
             for index, stage in enumerate(STAGE_NAMES)
         }
         return {**maps, "features": maps[STAGE_NAMES[-1]].mean(dim=(2, 3))}
-
-    def _find_start(self, model: Checkpoint) -> tuple[str, Weights] | None:
-        """Name and weights that a model's run began with; None where they are not at hand."""
-        origin = model.record.origin
-        if origin is not None and origin.start in RECIPE_NAMES:
-            return origin.start, load_checkpoint(self._folder, origin.start).weights
-        if origin is not None and origin.start != PLAIN_BACKBONE:
-            return None
-        body = {
-            name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in self._plain.items()
-            if not is_head(name)
-        }
-        seed = model.record.recipe.seed
-        return PLAIN_BACKBONE, build_pretrained(Backbone("", "", body), seed).state_dict()
 
     def _build_path(self, start: Weights, end: Checkpoint) -> Path:
         image_px = end.record.recipe.image_px
@@ -229,6 +213,20 @@ class _Analyser:
                 logits = path.classify(place, test.images)
             right.append(int((logits.argmax(dim=1) == test.labels).sum()))
         return tuple(right)
+
+
+def _complete_start(start: Start, model: Checkpoint) -> Weights:
+    """The state dict a model's run began with: over the plain backbone, the last layer that its
+    seed drew."""
+    if start.name != PLAIN_BACKBONE:
+        return start.weights
+    body = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in start.weights.items()
+        if not is_head(name)
+    }
+    whole: Weights = build_pretrained(Backbone("", "", body), model.record.recipe.seed).state_dict()
+    return whole
 
 
 def _have_one_size(one: Checkpoint, other: Checkpoint) -> bool:

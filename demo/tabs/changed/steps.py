@@ -5,7 +5,7 @@ from demo.tabs.changed.figure import draw_figure
 from demo.templates import render
 from demo.words import training as words
 from demo.words.changed import STAGES
-from demo.words.common import LABELS
+from demo.words.common import label_of
 from trainer.palette import STAGE_COLOURS
 from trainer.record import Epoch, Records
 from trainer.wording import percent
@@ -34,7 +34,7 @@ def draw_steps(records: Records) -> str:
         lines = [_trace(stage, epochs) for stage in epochs[0].step_sizes or {}]
         numbers = [float(epoch.epoch) for epoch in epochs]
         charts.append(
-            draw_chart(lines, span(words.EPOCH_AXIS, numbers), y, said, title=LABELS[name])
+            draw_chart(lines, span(words.EPOCH_AXIS, numbers), y, said, title=label_of(name))
         )
     seen = {stage for epochs in known.values() for stage in epochs[0].step_sizes or {}}
     key = [(STAGES[stage], colour) for stage, colour in STAGE_COLOURS.items() if stage in seen]
