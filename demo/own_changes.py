@@ -19,10 +19,9 @@ from trainer.checkpoint import load_checkpoint, load_record
 from trainer.errors import CheckpointError, QuartetError
 from trainer.explain.analysed import FILE, Analysis, load_analysis
 from trainer.explain.paths import have_one_backbone
-from trainer.explain.starts import describe_weights, find_start
+from trainer.explain.starts import SAME, describe_weights, find_start
 from trainer.recipe import PLAIN_BACKBONE, RECIPE_NAMES
 from trainer.record import Record
-from trainer.resnet import STAGE_NAMES
 
 OWN_FILE = f"{NAME}.{FILE}"
 """In a job's folder, once it was asked for."""
@@ -152,8 +151,7 @@ class OwnChanges:
         checkpoint = load_checkpoint(folder, NAME)
         start = find_start(checkpoint.record, self._checkpoints, earlier)
         same = have_one_backbone(start.weights, checkpoint.weights)
-        similarity = dict.fromkeys((*STAGE_NAMES, "features"), 1.0) if same else {}
-        facts = describe_weights(checkpoint, start, NAME, similarity)
+        facts = describe_weights(checkpoint, start, NAME, SAME if same else {})
         told = self._set.facts.model_copy(update={"models": {NAME: facts}, "paths": ()})
         alone = dataclasses.replace(
             self._set, facts=told, banks={}, projections={}, points={}, heads={}, statistics={}

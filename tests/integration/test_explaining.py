@@ -1,5 +1,6 @@
 """The analysis of the shipped set, made on few images, and what is drawn from it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -158,9 +159,12 @@ def test_own_model_is_explained_beside_the_set(
         update={"name": "mine", "origin": origin, "familiarity": None, "familiarity_sha256": None}
     )
     (tmp_path / "mine.json").write_text(record.as_json())
-    own = analysing.analyse_own(
-        tmp_path / "mine.safetensors", CHECKPOINTS, few, analysis.plane, lambda _: None
-    )
+    file = tmp_path / "mine.safetensors"
+    own = analysing.analyse_own(file, CHECKPOINTS, few, analysis, lambda _: None)
+    assert torch.equal(own.points["mine"], analysis.points["adam_frozen"])
+    strangers = analysis.facts.model_copy(update={"models": {}})
+    alone = dataclasses.replace(analysis, facts=strangers)
+    own = analysing.analyse_own(file, CHECKPOINTS, few, alone, lambda _: None)
     assert own.facts.models["mine"].movement == analysis.facts.models["adam_frozen"].movement
     assert torch.allclose(own.points["mine"], analysis.points["adam_frozen"], atol=1e-4)
     (path,) = own.facts.paths

@@ -83,9 +83,9 @@ def analyse(
     if own is None:
         path, analysis = checkpoints / FILE, analyse_set(checkpoints, sample, _tell)
     else:
-        plane = load_analysis(checkpoints / FILE, {}, sample.digest).plane
+        known = load_analysis(checkpoints / FILE, {}, sample.digest)
         path = own.with_name(f"{own.stem}.{FILE}")
-        analysis = analyse_own(own, checkpoints, sample, plane, _tell, start)
+        analysis = analyse_own(own, checkpoints, sample, known, _tell, start)
     path = out or path
     size = save_analysis(path, analysis)
     print(f"{path} is written: {size / 1e6:.1f} MB")

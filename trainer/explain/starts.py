@@ -12,6 +12,10 @@ from trainer.explain.analysed import ModelFacts
 from trainer.explain.movement import measure_movement, measure_stage_movement
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, RECIPE_NAMES
 from trainer.record import Record
+from trainer.resnet import STAGE_NAMES
+
+SAME = dict.fromkeys((*STAGE_NAMES, "features"), 1.0)
+"""The similarity of a backbone to itself (`ModelFacts.similarity`), which needs no pass."""
 
 
 @dataclass(frozen=True)
