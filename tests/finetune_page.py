@@ -1,15 +1,12 @@
 """The Fine-tune tab without a browser, and what a visitor's browser would hold of it."""
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
-from demo.analyses import Analyses
-from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import create_token
@@ -20,27 +17,16 @@ from demo.tabs.form import to_browser
 from demo.tabs.shared import Shared
 from demo.words.common import FINETUNE_TAB
 from tests.conftest import CHECKPOINTS
-
-T = TypeVar("T")
-
-
-def draw(make: Callable[[], T]) -> T:
-    """Draws inside `gr.Blocks()`: where no event loop runs Gradio makes one, and leaves it open."""
-
-    async def run() -> T:
-        with gr.Blocks():
-            return make()
-
-    return asyncio.run(run())
+from tests.page import Browser, draw_tabs
 
 
-class Page:
+class Page(Browser):
     """The tab, and what a visitor's browser holds of it."""
 
     def __init__(self, tab: FinetuneTab, shared: Shared) -> None:
+        super().__init__()
         self.tab, self.shared = tab, shared
         self.owner, self.jobs = shared.owner, shared.jobs
-        self.values: dict[Any, Any] = {}
 
     def open(self) -> None:
         """A new visitor's page."""
@@ -52,13 +38,6 @@ class Page:
             tab.view.asked: "", tab.beside.chosen: [], form.panel.ids: [], form.panel.files: None,
             form.panel.label: None, form.gpu: False,
         }  # fmt: skip
-
-    def show(self, answer: Shown) -> Shown:
-        """Takes an answer as a browser does."""
-        for component in self.values:
-            if component in answer and not isinstance(answer[component], gr.blocks.Block):
-                self.values[component] = answer[component]
-        return answer
 
     def fill(self, **settings: Any) -> None:
         for name, value in settings.items():
@@ -81,18 +60,10 @@ def drawn_page(home: Path, running: int = 0) -> Iterator[Page]:
         running: jobs at a time; 0 for a page where no job ever runs.
     """
     limits = Limits(running=running, queued_of_owner=1000, queued=1000)
-    models = Models(CHECKPOINTS)
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
-    analyses = Analyses(CHECKPOINTS, models.records)
 
-    def make(jobs: Jobs) -> Page:
-        blocks = gr.context.Context.root_block
-        assert blocks is not None
-        owner = gr.BrowserState("", storage_key="owner", secret="secret")
-        with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
+    def make(shared: Shared) -> Page:
+        with gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
             return Page(FinetuneTab(shared, tab), shared)
 
     with contextlib.closing(Jobs(home, CHECKPOINTS, limits)) as jobs:
-        yield draw(lambda: make(jobs))
+        yield draw_tabs(make, Models(CHECKPOINTS), jobs)

@@ -1,21 +1,16 @@
 """What training changed, without a browser: the tab's handlers are called with what one holds."""
 
-import asyncio
 import contextlib
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 import torch
-from gradio.utils import get_upload_folder
 
-from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
-from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.rates import RateMap
@@ -36,6 +31,7 @@ from demo.words.common import LABELS, OWN_MODEL, PLAIN
 from tests.analysis import GUESS, build_own
 from tests.conftest import CHECKPOINTS, ROOT
 from tests.jobs import store_done
+from tests.page import REQUEST, Browser, click, draw_tabs, upload_cat
 from tests.records import build_record
 from trainer.data import Dataset, load_sample_rows, split_validation
 from trainer.explain.analysed import PathFacts, save_analysis
@@ -44,16 +40,17 @@ from trainer.explain.sweep import load_sweep
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
 from trainer.wording import count
 
-REQUEST = gr.Request(session_hash="a visitor")
 
-
-@dataclass
-class Page:
+class Page(Browser):
     """A tab, and what a browser holds of it."""
 
-    tab: ChangedTab
-    models: Models
-    values: dict[Any, Any]
+    def __init__(self, tab: ChangedTab, models: Models) -> None:
+        super().__init__()
+        self.tab, self.models = tab, models
+        given, view = tab._given, tab.first_view
+        self.values = {control: getattr(view, name) for name, control in tab._controls.items()}
+        self.values |= {tab.link: {}, tab.sent: {}, tab._shared.owner: create_token()}
+        self.values |= {given.picture: upload_cat(), given.crop: "centre", given.cell: None}
 
     @property
     def maps(self) -> MapPart:
@@ -71,13 +68,6 @@ class Page:
         assert scene is not None
         return scene
 
-    def show(self, answer: Shown) -> Shown:
-        """Takes an answer as a browser does."""
-        for component in self.values:
-            if component in answer and not isinstance(answer[component], gr.blocks.Block):
-                self.values[component] = answer[component]
-        return answer
-
     def open(self) -> Shown:
         return self.show(self.tab.on_open(self.values, REQUEST))
 
@@ -87,8 +77,7 @@ class Page:
         return self.show(self.tab.on_open(self.values, REQUEST))
 
     def press(self, choice: str) -> Shown:
-        event = gr.EventData(None, {"choice": choice})
-        return self.show(self.tab.on_map(self.values, event, REQUEST))
+        return self.show(self.tab.on_map(self.values, click(choice), REQUEST))
 
 
 @pytest.fixture(scope="module")
@@ -102,57 +91,37 @@ def tabs(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         with contextlib.closing(Jobs(tmp_path_factory.mktemp("home"), CHECKPOINTS)) as jobs:
-            yield {folder: asyncio.run(draw(folder, jobs)) for folder in (invented, plain)}
+            yield {folder: draw(folder, jobs) for folder in (invented, plain)}
 
 
-async def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
+def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
     models = Models(folder)
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, folder)
-    with gr.Blocks() as blocks:
-        owner = gr.BrowserState("")
-        picture, crop, cell = gr.Image(), gr.Radio(), gr.JSON()
-        with gr.Tabs() as all_tabs, gr.Tab() as tab:
-            analyses = Analyses(folder, models.records)
-            shared = Shared(blocks, all_tabs, owner, models, gallery, jobs, analyses)
-            rates = RateMap(folder, models.records)
+
+    def make(shared: Shared) -> ChangedTab:
+        rates = RateMap(folder, models.records)
+        with gr.Tab() as tab:
+            picture, crop, cell = gr.Image(), gr.Radio(), gr.JSON()
             given = Given(picture, crop, cell, RecordedAnswers(models), rates, folder)
-            return ChangedTab(shared, tab, given), models
+            return ChangedTab(shared, tab, given)
+
+    return draw_tabs(make, models, jobs, folder), models
 
 
-def open_page(tab: ChangedTab, models: Models) -> Page:
-    given, view = tab._given, tab.first_view
-    folder = Path(get_upload_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "cat.png"
-    path.write_bytes((EXAMPLES_DIR / "cat-test.png").read_bytes())
-    file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-    held = {control: getattr(view, name) for name, control in tab._controls.items()}
-    held |= {
-        tab._shared.owner: create_token(),
-        tab.link: {},
-        tab.sent: {},
-        given.picture: file,
-        given.crop: "centre",
-    }
-    return Page(tab, models, {**held, given.cell: None})
+@pytest.fixture
+def page(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
+    return Page(*tabs[invented])
+
+
+@pytest.fixture
+def bare(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
+    """Where nothing was computed."""
+    return Page(*next(drawn for folder, drawn in tabs.items() if folder != invented))
 
 
 def give_job(page: Page, name: str, start: str = PLAIN_BACKBONE) -> Job:
     """A finished job of the visitor's, whose model is one of the four."""
     owner = page.tab._shared.owner
     return store_done(page.tab._shared.jobs, page.values[owner], name, start)
-
-
-@pytest.fixture
-def page(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
-    return open_page(*tabs[invented])
-
-
-@pytest.fixture
-def bare(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
-    """Where nothing was computed."""
-    return open_page(*next(drawn for folder, drawn in tabs.items() if folder != invented))
 
 
 def test_figures_say_what_their_numbers_do(page: Page) -> None:
@@ -258,7 +227,7 @@ def test_own_model_that_was_trained_whole_is_seen_by_its_owner_alone(
     assert min(facts.movement.values()) > 0
     assert facts.start == "sgd_full"
     assert f"from {LABELS['sgd_full']}" in shown[page.tab.layers]
-    other = open_page(*tabs[invented]).open()
+    other = Page(*tabs[invented]).open()
     assert OWN_MODEL not in html.unescape("".join(map(str, other.values())))
     assert not other[page.tab.own.compute].visible
     page.values[page.tab._shared.owner] = job.key  # opens its result by a link, and no more

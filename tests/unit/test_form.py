@@ -18,8 +18,9 @@ from demo.tabs.changes import Part, Shown, collect_changes
 from demo.tabs.form import Form
 from demo.tabs.job_form import NOT_ON_FORM
 from demo.words import finetune as words
-from tests.finetune_page import Page, draw, drawn_page
+from tests.finetune_page import Page, drawn_page
 from tests.jobs import seed_pace, write_epochs
+from tests.page import click, draw
 from trainer.declared import describe_setting, setting
 from trainer.metrics import Overlap
 from trainer.recipe import JobSettings, join_command
@@ -56,7 +57,7 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
         kept: bool = setting(True, "Keep", "Or not.")
 
     others = [name for name in JobSettings.model_fields if name != "epochs"]
-    form = draw(lambda: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
+    form = draw(lambda _: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
     noise, kept = form.controls["noise"], form.controls["kept"]
     assert (type(noise), noise.label, noise.info, noise.value) == (
         gr.Number,
@@ -166,7 +167,7 @@ def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(page: Pa
 
 
 def test_only_what_is_new_is_sent_again() -> None:
-    one, two = draw(lambda: (gr.Textbox(), gr.Textbox()))
+    one, two = draw(lambda _: (gr.Textbox(), gr.Textbox()))
     built: list[str] = []
 
     def part(component: gr.Textbox, fact: str) -> Part:
@@ -255,7 +256,7 @@ def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> N
     answer = page.show(panel.on_add(values, gr.Request()))
     assert "1 was there already." in answer[panel.drawn]
     first, second = values[panel.ids]
-    press = gr.EventData(None, {"choice": first})
+    press = click(first)
     page.show(panel.on_remove(values, press))
     assert values[panel.ids] == [second]
     page.start(images=0)  # the picture is enough
