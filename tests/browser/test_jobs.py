@@ -62,6 +62,7 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.mark.screenshots
 def test_start_watch_and_compare(watcher: Page, app: RunningApp, home: Path) -> None:
     page = watcher
     result = page.locator("#job-result")
@@ -300,6 +301,7 @@ def test_taught_pictures_change_the_fifth_card(
     expect(own.get_by_role("img", name="a ship")).to_be_visible()
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize(("theme", "name"), [("light", None), ("dark", "finetune-phone")])
 def test_the_tab_fits_a_phone(
     watcher: Page, browser: Browser, app: RunningApp, theme: str, name: str | None
