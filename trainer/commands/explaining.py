@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from trainer.commands.flags import Checkpoints, File, Folder, Images, Source
-from trainer.errors import PictureError
+from trainer.commands.pictures import read_pictures
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE
 from trainer.wording import percent
 
@@ -32,7 +32,6 @@ def explain(
         out: Where the figures go.
     """
     from trainer.data import load_dataset
-    from trainer.decoding import shared_decoder
     from trainer.explain.analysed import FILE, load_analysis
     from trainer.explain.written import write_changes, write_picture
     from trainer.predict import Quartet
@@ -42,17 +41,12 @@ def explain(
         print(f"{name} is left out: {fault}", file=sys.stderr)
     sample = load_dataset(sample=True)
     analysis = load_analysis(checkpoints / FILE, quartet.records, sample.digest)
-    status = 0
-    for path in images:
-        try:
-            pixels = shared_decoder().decode(path.read_bytes(), crop)
-        except (PictureError, OSError) as error:
-            print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-            status = 1
-            continue
+    pictures, status = read_pictures(images, crop)
+    for path, picture in pictures.items():
+        said = write_picture(picture[0].numpy(), out, path.stem, quartet, analysis, sample)
         print(path)
-        for name, said in write_picture(pixels, out, path.stem, quartet, analysis, sample).items():
-            print(f"  {name:<12}{said}")
+        for name, told in said.items():
+            print(f"  {name:<12}{told}")
     write_changes(out, quartet.records, analysis)
     print(f"the figures are in {out}")
     return status
