@@ -66,11 +66,15 @@ class OwnChanges:
         self._computing = threading.Lock()
 
     def find(self, token: str) -> OwnChange | None:
-        """That of the owner's newest job with a model; some tenths of a second when it is first
-        asked for. None where there is no such job, where the four were not analysed, or where what
-        it began with is gone."""
-        job = self._jobs.newest_with_model(token) if token and self._set is not None else None
-        if job is None:
+        """That of the owner's newest job with a model; None where there is no such job, and as
+        `read` has it."""
+        job = self._jobs.newest_with_model(token) if token else None
+        return None if job is None else self.read(job)
+
+    def read(self, job: Job) -> OwnChange | None:
+        """That of a job with a model; some tenths of a second when it is first asked for. None
+        where the four were not analysed, or where what it began with is gone."""
+        if self._set is None:
             return None
         file = self._jobs.folder(job) / OWN_FILE
         try:

@@ -164,7 +164,7 @@ def describe_own(
     """
     told = (
         f"{OWN_MODEL}, of {job}, stands beside the four in these figures, and nobody but you sees "
-        f"it; it is measured from {start}, its start. Files to take along are of the four alone."
+        f"it there; it is measured from {start}, its start."
     )
     if whole:
         return told

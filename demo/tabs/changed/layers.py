@@ -26,7 +26,7 @@ def draw_layers(scene: Scene) -> str:
         _draw_similarity(models, f"{alike} {said}".strip()),
     ]
     key = [(label_of(name), colour_of(name)) for name in models]
-    return draw_figure("layers", charts, said, key)
+    return draw_figure("layers", charts, said, key, query=scene.query)
 
 
 def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:

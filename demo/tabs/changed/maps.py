@@ -79,7 +79,7 @@ class MapPart:
         ]
         key = [(name, CLASS_COLOURS[label]) for label, name in enumerate(CLASSES)]
         share = words.describe_share(scene.analysis.facts.explained)
-        return draw_figure("map", maps, self._describe(scene), key, marks, share)
+        return draw_figure("map", maps, self._describe(scene), key, marks, share, scene.query)
 
     def _draw_map(
         self,

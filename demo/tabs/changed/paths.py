@@ -154,4 +154,4 @@ def draw_curve(scene: Scene, view: View) -> str:
         said,
         marked=view.place / SIDE,
     )
-    return draw_figure("path", [chart], said)
+    return draw_figure("path", [chart], said, query=scene.query)

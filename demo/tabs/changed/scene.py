@@ -31,6 +31,8 @@ class Scene:
         """Models by the one that a map is named after: one a backbone."""
         for name in self.analysis.points:
             self.shared.setdefault(self.analysis.facts.models[name].backbone, []).append(name)
+        self.query = f"?job={own.job.id}.{own.job.key}" if own else ""
+        """What the address of a file says, so that it holds the same models."""
         ends = {*models.records, PLAIN_BACKBONE}
         self.paths: dict[str, PathFacts] = {
             name_path(path.start, path.end): path

@@ -11,8 +11,12 @@ from trainer.record import Epoch, Records
 from trainer.wording import percent
 
 
-def draw_steps(records: Records) -> str:
-    """A chart a model whose record has step sizes, all on one scale; else the reason why not."""
+def draw_steps(records: Records, query: str = "") -> str:
+    """A chart a model whose record has step sizes, all on one scale; else the reason why not.
+
+    Args:
+        query: `Scene.query`.
+    """
     said = words.describe_steps(records)
     known = {
         name: [epoch for epoch in record.history if epoch.step_sizes]
@@ -38,7 +42,8 @@ def draw_steps(records: Records) -> str:
         )
     seen = {stage for epochs in known.values() for stage in epochs[0].step_sizes or {}}
     key = [(STAGES[stage], colour) for stage, colour in STAGE_COLOURS.items() if stage in seen]
-    return render("note.html", said=words.STEPS_HINT) + draw_figure("steps", charts, said, key)
+    figure = draw_figure("steps", charts, said, key, query=query)
+    return render("note.html", said=words.STEPS_HINT) + figure
 
 
 def _trace(stage: str, epochs: list[Epoch]) -> Line:

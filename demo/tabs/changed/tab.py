@@ -46,6 +46,7 @@ class Given:
     """Model, true and predicted class of the cell on Accuracy's screen, once there is one."""
     answers: RecordedAnswers
     rates: RateMap
+    owns: OwnChanges
     checkpoints: Path
     """Folder of the models."""
 
@@ -64,7 +65,6 @@ class ChangedTab:
         self.sent = gr.JSON({}, visible="hidden", elem_id="changed-sent")
         self.maps: MapPart | None = None
         self.paths: PathPart | None = None
-        self._owns = OwnChanges(given.checkpoints, shared.analyses, shared.models, shared.jobs)
         self._scenes: Recent[Scene] = Recent(OWN_MODELS_KEPT)
         self._four: Scene | None = None
         analysis, fault = shared.analyses.analysis, shared.analyses.fault
@@ -142,14 +142,14 @@ class ChangedTab:
     def on_compute(self, token: Any) -> Shown:
         """Computes what is not known of the visitor's own model."""
         try:
-            self._owns.compute(token if isinstance(token, str) else "")
+            self._given.owns.compute(token if isinstance(token, str) else "")
         except QuartetError as error:
             gr.Warning(explain(error))
         return self.own.end()
 
     def _find_scene(self, values: Values) -> Scene | None:
         """The four, and the model of the visitor's newest job: nobody else is shown that."""
-        own = self._owns.find(read_token(values, self._shared.owner))
+        own = self._given.owns.find(read_token(values, self._shared.owner))
         if self._four is None or own is None:
             return self._four
         scene = self._scenes.get(own.mark)
@@ -194,7 +194,7 @@ class ChangedTab:
             return [Part(self.steps, None, lambda: draw_steps(records)), *self.rates.list_parts()]
         parts = [
             *self.own.list_parts(scene.own),
-            Part(self.steps, scene.mark, lambda: draw_steps(scene.records)),
+            Part(self.steps, scene.mark, lambda: draw_steps(scene.records, scene.query)),
             *self.rates.list_parts(),
             Part(self.layers, scene.mark, lambda: draw_layers(scene)),
         ]
