@@ -56,8 +56,15 @@ def write_epochs(path: Path, count: int, images_per_s: float = 100.0) -> None:
     log.close()
 
 
-def copy_as_jobs(name: str, folder: Path, start: str = PLAIN_BACKBONE) -> None:
-    """Puts one of the four into a folder as a job's model, which has no detector of its own."""
+def copy_as_jobs(
+    name: str, folder: Path, start: str = PLAIN_BACKBONE, image_px: int | None = None
+) -> None:
+    """Puts one of the four into a folder as a job's model, which has no detector of its own.
+
+    Args:
+        start: what it is said to have begun with.
+        image_px: what it is said to see; default: what it does.
+    """
     for suffix in (".safetensors", ".predictions.safetensors"):
         (folder / f"{NAME}{suffix}").symlink_to(CHECKPOINTS / f"{name}{suffix}")
     begun = load_record(CHECKPOINTS, BACKBONE_OF if start == PLAIN_BACKBONE else start)
@@ -65,15 +72,20 @@ def copy_as_jobs(name: str, folder: Path, start: str = PLAIN_BACKBONE) -> None:
     origin = Origin(start=start, start_sha256=begun.weights_sha256, settings=settings, threads=1)
     changed = {"name": NAME, "origin": origin, "familiarity": None, "familiarity_sha256": None}
     record = load_record(CHECKPOINTS, name).model_copy(update=changed)
+    if image_px is not None:
+        recipe = record.recipe.changed(image_px=image_px)
+        record = record.model_copy(update={"recipe": recipe})
     (folder / f"{NAME}.json").write_text(record.as_json())
 
 
-def store_done(jobs: Jobs, owner: str, name: str, start: str = PLAIN_BACKBONE) -> Job:
-    """A finished job of an owner's, whose model is one of the four."""
+def store_done(
+    jobs: Jobs, owner: str, name: str, start: str = PLAIN_BACKBONE, image_px: int | None = None
+) -> Job:
+    """A finished job of an owner's, whose model is one of the four: see `copy_as_jobs`."""
     job_id = create_id()
     with jobs._queue.changed:  # before it is begun
         job = jobs._store.add(job_id, JobSettings(start=start), owner)
         jobs.folder(job).mkdir(parents=True)
-        copy_as_jobs(name, jobs.folder(job), start)
+        copy_as_jobs(name, jobs.folder(job), start, image_px)
         jobs._store.update(job_id, state=DONE)
     return job

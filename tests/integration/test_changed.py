@@ -16,7 +16,7 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.rates import RateMap
 from demo.jobs.store import Job, create_token
 from demo.models import Models
-from demo.own_changes import OWN_FILE
+from demo.own_changes import OWN_FILE, OwnChanges
 from demo.tabs.changed import ChangedTab, Given
 from demo.tabs.changed.maps import MapPart, find_rows
 from demo.tabs.changed.paths import PathPart
@@ -99,9 +99,10 @@ def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
 
     def make(shared: Shared) -> ChangedTab:
         rates = RateMap(folder, models.records)
+        owns = OwnChanges(folder, shared.analyses, models, jobs)
         with gr.Tab() as tab:
             picture, crop, cell = gr.Image(), gr.Radio(), gr.JSON()
-            given = Given(picture, crop, cell, RecordedAnswers(models), rates, folder)
+            given = Given(picture, crop, cell, RecordedAnswers(models), rates, owns, folder)
             return ChangedTab(shared, tab, given)
 
     return draw_tabs(make, models, jobs, folder), models
@@ -118,10 +119,12 @@ def bare(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
     return Page(*next(drawn for folder, drawn in tabs.items() if folder != invented))
 
 
-def give_job(page: Page, name: str, start: str = PLAIN_BACKBONE) -> Job:
+def give_job(
+    page: Page, name: str, start: str = PLAIN_BACKBONE, image_px: int | None = None
+) -> Job:
     """A finished job of the visitor's, whose model is one of the four."""
     owner = page.tab._shared.owner
-    return store_done(page.tab._shared.jobs, page.values[owner], name, start)
+    return store_done(page.tab._shared.jobs, page.values[owner], name, start, image_px)
 
 
 def test_figures_say_what_their_numbers_do(page: Page) -> None:
@@ -236,8 +239,8 @@ def test_own_model_that_was_trained_whole_is_seen_by_its_owner_alone(
 
 
 def test_what_was_computed_of_the_own_model_joins_its_path_and_its_map(page: Page) -> None:
-    job = give_job(page, "adam_full")
-    page.open()
+    job = give_job(page, "adam_full", image_px=32)  # none of the four sees that size
+    assert page.open()[page.maps.maps].count("<button") == 3
     four = page.tab._shared.analyses.analysis
     assert four is not None
     known = page.scene.analysis
@@ -246,6 +249,8 @@ def test_what_was_computed_of_the_own_model_joins_its_path_and_its_map(page: Pag
     name = f"{PLAIN_BACKBONE}-{NAME}"
     shown = page.open()
     assert not shown[page.tab.own.compute].visible
+    assert shown[page.maps.maps].count("<button") == shown[page.maps.maps].count("q-star") == 4
+    assert page.press(f"{NAME},50,50")[page.maps.images].count("<figure") == 12
     assert ("from the backbone to your job's model", name) in shown[page.paths.path].choices
     page.choose(path=name)
     answer = page.choose(place=100)[page.paths.answer]
@@ -254,8 +259,10 @@ def test_what_was_computed_of_the_own_model_joins_its_path_and_its_map(page: Pag
     shares = page.paths.classify(page.scene, name, 1.0, picture)
     assert shares is not None
     assert picture.pixels is not None
-    said = page.models.classify(picture.pixels)["models"]["adam_full"]
-    assert shares.max().item() == pytest.approx(max(said["probabilities"].values()), abs=1e-3)
+    own_change = page.scene.own
+    assert own_change is not None
+    said = own_change.model.look(picture.pixels).probabilities[NAME][0]
+    assert torch.allclose(shares.double(), said, atol=1e-3)
     assert page.values[page.tab.link]["path"] == name
     page.tab._shared.jobs.delete(job.id, page.values[page.tab._shared.owner])
     page.open()
