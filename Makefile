@@ -42,7 +42,7 @@ soak: .venv/ready
 	$(BIN)/python -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 screenshots: .venv/ready
-	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -k "columns or fits or watch_and_compare or axe or lesson or jobs_are_compared or taught"
+	QUARTET_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -m screenshots
 	cp docs/images/compare.png demo/card.png
 
 # The Space, rehearsed: in an environment that holds nothing but what a Space installs. Its user is to

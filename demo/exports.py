@@ -20,6 +20,7 @@ from demo.jobs.progress import Measured
 from demo.jobs.rates import RateMap
 from demo.jobs.store import Job
 from demo.models import Models
+from demo.own_changes import OwnChanges
 from demo.tables import list_changes, list_confidence, list_figures, write_csv
 from demo.words import about, finetune
 from demo.words import accuracy as words
@@ -59,8 +60,9 @@ class Exports:
         jobs: Jobs,
         analyses: Analyses,
         rates: RateMap,
+        owns: OwnChanges,
     ) -> None:
-        self._models, self._answers, self._jobs = models, answers, jobs
+        self._models, self._answers, self._jobs, self._owns = models, answers, jobs, owns
         self._changes = ChangeExports(analyses, models.records, rates)
         self._records, self._finder = models.records, Finder(models, jobs)
         self._makers: dict[str, Callable[[Query], bytes]] = {
@@ -100,8 +102,9 @@ class Exports:
         """
         kind = KINDS.get(name.rpartition(".")[2], "")
         try:
-            if name in self._changes.makers:
-                return File(self._changes.makers[name](), kind)
+            if name in self._changes.names:
+                own = self._owns.read(self._job(query)) if "job" in query else None
+                return File(self._changes.make(name, own), kind)
             if name in self._makers:
                 return File(self._makers[name](query), kind)
         except QuartetError as error:

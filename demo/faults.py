@@ -28,6 +28,7 @@ SENTENCES = {
         ("analysis_missing", "analysis_outdated"),
         f"What explains the models was not prepared: {_TELL}.",
     ),
+    "start_missing": "What the model began with is no longer here.",
     "sweep_damaged": f"The map of learning rates is damaged: {_TELL}.",
     "sweep_outdated": f"The map of learning rates is of other models: {_TELL}.",
     "record_damaged": "The model's record is damaged.",

@@ -27,6 +27,7 @@ from demo.jobs.store import load_secret
 from demo.jobs.zero import ZeroBackend, is_zero_gpu
 from demo.links import find_tab, read_link
 from demo.models import Models
+from demo.own_changes import OwnChanges
 from demo.server import lifecycle
 from demo.server.api import Api
 from demo.server.blocks import GuardedBlocks
@@ -97,6 +98,7 @@ def build_app(checkpoints: Path | None = None) -> App:
     if analyses.fault:
         print(analyses.fault, file=sys.stderr)
     rates = RateMap(folder, models.records)
+    owns = OwnChanges(folder, analyses, models, jobs)
     blocks = GuardedBlocks(title=words.TITLE, analytics_enabled=False)
     with blocks:
         owner = gr.BrowserState("", storage_key="quartet-owner", secret=load_secret(home))
@@ -116,7 +118,13 @@ def build_app(checkpoints: Path | None = None) -> App:
                 accuracy = AccuracyTab(shared, tab)
             with create_tab(words.CHANGED_TAB) as tab:
                 given = Given(
-                    compare.picture, compare.crop, accuracy.cell, accuracy.answers, rates, folder
+                    compare.picture,
+                    compare.crop,
+                    accuracy.cell,
+                    accuracy.answers,
+                    rates,
+                    owns,
+                    folder,
                 )
                 ChangedTab(shared, tab, given)
             with create_tab(words.FINETUNE_TAB) as tab:
@@ -125,7 +133,7 @@ def build_app(checkpoints: Path | None = None) -> App:
                 AboutTab(shared)
         blocks.load(_open_about, None, [tabs], **QUIET)
     blocks.queue(max_size=WAITING)
-    exports = Exports(models, accuracy.answers, jobs, analyses, rates)
+    exports = Exports(models, accuracy.answers, jobs, analyses, rates, owns)
     api = Api(models)
     api.watch(Health(front, models, jobs, api.turnstile, blocks.fair_queue), front)
     if accounts is not None:

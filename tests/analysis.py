@@ -1,10 +1,12 @@
 """An analysis of the shipped models, invented where computing it would take minutes."""
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from tests.conftest import CHECKPOINTS
 from trainer.checkpoint import load_checkpoint, load_record
-from trainer.data import Dataset
+from trainer.data import Dataset, split_validation
 from trainer.explain.analysed import Analysis, AnalysisFacts, ModelFacts, PathFacts, name_path
 from trainer.explain.neighbours import Bank, quantise
 from trainer.explain.paths import pack_statistics
@@ -60,7 +62,7 @@ def build_analysis(sample: Dataset) -> Analysis:
     )
     return Analysis(
         facts=facts,
-        plane=Plane(torch.zeros(20, 2), torch.ones(2), facts.explained),
+        plane=Plane(_draw_scores(sample), torch.ones(2), facts.explained),
         banks={name: banks[one] for name, one in shared.items()},
         projections={name: projections[one] for name, one in shared.items()},
         points={name: points[one] for name, one in shared.items()},
@@ -69,6 +71,33 @@ def build_analysis(sample: Dataset) -> Analysis:
         },
         statistics=statistics,
     )
+
+
+def build_own(known: Analysis, four: Analysis) -> Analysis:
+    """What is computed of a job's model whose weights alone told `known`: its test images lie where
+    those of the first of the four do, and the path to it rises like theirs."""
+    (like, *_), (name, *_) = four.points, set(known.facts.models) - set(four.facts.models)
+    model = known.facts.models[name].model_copy(
+        update={"backbone": name, "similarity": four.facts.models["sgd_full"].similarity}
+    )
+    path = PathFacts(start=model.start, end=name, right=(50, 200, 400))
+    facts = four.facts.model_copy(update={"models": {name: model}, "paths": (path,)})
+    return Analysis(
+        facts=facts,
+        plane=four.plane,
+        banks={name: four.banks[like]},
+        projections={name: four.projections[like]},
+        points={name: four.points[like]},
+        heads={name: four.heads[like]},
+        statistics={name_path(model.start, name): four.statistics[name_path(PLAIN_BACKBONE, like)]},
+    )
+
+
+def _draw_scores(sample: Dataset) -> Tensor:
+    """Coordinates of the training images, columns of length 1, drawn from noise."""
+    count = len(split_validation(sample)[0])
+    drawn = torch.randn(count, 2, generator=torch.Generator().manual_seed(1))
+    return F.normalize(drawn, dim=0)
 
 
 def _describe(weights_sha256: str, backbone: str) -> ModelFacts:

@@ -1,16 +1,13 @@
 """The Fine-tune tab without a browser, and what a visitor's browser would hold of it."""
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
 from demo.accounts.sessions import Accounts
-from demo.analyses import Analyses
-from demo.gallery import Gallery
 from demo.jobs.backend import Backend
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
@@ -22,27 +19,16 @@ from demo.tabs.form import to_browser
 from demo.tabs.shared import Shared
 from demo.words.common import FINETUNE_TAB
 from tests.conftest import CHECKPOINTS
-
-T = TypeVar("T")
-
-
-def draw(make: Callable[[], T]) -> T:
-    """Draws inside `gr.Blocks()`: where no event loop runs Gradio makes one, and leaves it open."""
-
-    async def run() -> T:
-        with gr.Blocks():
-            return make()
-
-    return asyncio.run(run())
+from tests.page import Browser, draw_tabs
 
 
-class Page:
+class Page(Browser):
     """The tab, and what a visitor's browser holds of it."""
 
     def __init__(self, tab: FinetuneTab, shared: Shared) -> None:
+        super().__init__()
         self.tab, self.shared = tab, shared
         self.owner, self.jobs = shared.owner, shared.jobs
-        self.values: dict[Any, Any] = {}
         self.request: Any = None
 
     def open(self) -> None:
@@ -58,13 +44,6 @@ class Page:
         }  # fmt: skip
         if self.shared.accounts is not None:
             self.values |= {tab.account.name: "", tab.account.private: False}
-
-    def show(self, answer: Shown) -> Shown:
-        """Takes an answer as a browser does."""
-        for component in self.values:
-            if component in answer and not isinstance(answer[component], gr.blocks.Block):
-                self.values[component] = answer[component]
-        return answer
 
     def fill(self, **settings: Any) -> None:
         for name, value in settings.items():
@@ -94,18 +73,10 @@ def drawn_page(
         backend: default: this machine.
     """
     limits = Limits(running=running, queued_of_owner=1000, queued=1000)
-    models = Models(CHECKPOINTS)
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
-    analyses = Analyses(CHECKPOINTS, models.records)
 
-    def make(jobs: Jobs) -> Page:
-        blocks = gr.context.Context.root_block
-        assert blocks is not None
-        owner = gr.BrowserState("", storage_key="owner", secret="secret")
-        with gr.Tabs() as tabs, gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses, accounts)
+    def make(shared: Shared) -> Page:
+        with gr.Tab(FINETUNE_TAB, id=FINETUNE_TAB) as tab:
             return Page(FinetuneTab(shared, tab), shared)
 
     with contextlib.closing(Jobs(home, CHECKPOINTS, limits, backend)) as jobs:
-        yield draw(lambda: make(jobs))
+        yield draw_tabs(make, Models(CHECKPOINTS), jobs, accounts=accounts)

@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 
 from demo.jobs.backend import EVENTS, NAME
-from demo.jobs.store import DONE, JobStore, create_id
+from demo.jobs.jobs import Jobs
+from demo.jobs.store import DONE, Job, JobStore, create_id
 from tests.conftest import CHECKPOINTS
 from trainer.checkpoint import load_record
 from trainer.events import EpochFinished, Event, EventLog, RunFinished, StepSummary
-from trainer.recipe import JobSettings
+from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE, JobSettings
+from trainer.record import Origin
 
 SOMEONE = "another visitor's token"
 
@@ -54,10 +56,36 @@ def write_epochs(path: Path, count: int, images_per_s: float = 100.0) -> None:
     log.close()
 
 
-def copy_as_jobs(name: str, folder: Path) -> None:
-    """Puts one of the four into a folder as a job's model, which has no detector of its own."""
+def copy_as_jobs(
+    name: str, folder: Path, start: str = PLAIN_BACKBONE, image_px: int | None = None
+) -> None:
+    """Puts one of the four into a folder as a job's model, which has no detector of its own.
+
+    Args:
+        start: what it is said to have begun with.
+        image_px: what it is said to see; default: what it does.
+    """
     for suffix in (".safetensors", ".predictions.safetensors"):
         (folder / f"{NAME}{suffix}").symlink_to(CHECKPOINTS / f"{name}{suffix}")
-    changed = {"name": NAME, "familiarity": None, "familiarity_sha256": None}
+    begun = load_record(CHECKPOINTS, BACKBONE_OF if start == PLAIN_BACKBONE else start)
+    settings = JobSettings(start=start)
+    origin = Origin(start=start, start_sha256=begun.weights_sha256, settings=settings, threads=1)
+    changed = {"name": NAME, "origin": origin, "familiarity": None, "familiarity_sha256": None}
     record = load_record(CHECKPOINTS, name).model_copy(update=changed)
+    if image_px is not None:
+        recipe = record.recipe.changed(image_px=image_px)
+        record = record.model_copy(update={"recipe": recipe})
     (folder / f"{NAME}.json").write_text(record.as_json())
+
+
+def store_done(
+    jobs: Jobs, owner: str, name: str, start: str = PLAIN_BACKBONE, image_px: int | None = None
+) -> Job:
+    """A finished job of an owner's, whose model is one of the four: see `copy_as_jobs`."""
+    job_id = create_id()
+    with jobs._queue.changed:  # before it is begun
+        job = jobs._store.add(job_id, JobSettings(start=start), owner)
+        jobs.folder(job).mkdir(parents=True)
+        copy_as_jobs(name, jobs.folder(job), start, image_px)
+        jobs._store.update(job_id, state=DONE)
+    return job

@@ -37,6 +37,10 @@ SENTENCES = {
     "analysis_outdated": (
         "{file} is of other checkpoints: make it anew with 'python -m trainer analyse'."
     ),
+    "start_missing": (
+        "{name} began with weights named {start} that are not here: name their folder with --start."
+    ),
+    "own_not_analysed": "what explains your model could not be computed: try again later.",
     "sweep_damaged": "{file} is damaged: make it anew with 'python -m trainer sweep'.",
     "sweep_failed": "the map of learning rates could not be made: try again later.",
     "sweep_outdated": (

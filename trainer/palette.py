@@ -23,3 +23,8 @@ STAGE_COLOURS = {
     "fc": "#cc79a7",
 }
 """From the input to the answer, of Okabe and Ito's."""
+
+
+def colour_of(name: str) -> str:
+    """A model's colour."""
+    return COLOURS.get(name, OWN_COLOUR)

@@ -1,21 +1,14 @@
 """The map of learning rates: made once by a child process, for all visitors of an app."""
 
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
-from demo.jobs.backend import ROOT
-from demo.jobs.environment import child_environment
-from demo.jobs.local import NICENESS
+from demo.jobs.commands import run_trainer
 from trainer.errors import QuartetError
 from trainer.explain.sweep import FILE, Sweep, load_sweep
 from trainer.record import Records
-
-LONGEST_S = 300.0
-"""What has not ended by then is ended."""
 
 
 class RateMap:
@@ -51,23 +44,11 @@ class RateMap:
             return self.sweep
 
     def _run(self, out: Path) -> None:
-        threads = str(max(1, (os.cpu_count() or 1) // 2))
-        environment = child_environment(os.environ) | {"OMP_NUM_THREADS": threads}
-        command = [
-            *("nice", "-n", str(NICENESS), sys.executable, "-m", "trainer", "sweep"),
-            *("--sample", "--device", "cpu"),
-            *("--checkpoints", str(self._checkpoints), "--out", str(out)),
-        ]
+        checkpoints = str(self._checkpoints)
         try:
-            subprocess.run(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=LONGEST_S,
-                check=True,
+            run_trainer(
+                *("sweep", "--sample", "--device", "cpu"),
+                *("--checkpoints", checkpoints, "--out", str(out)),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise QuartetError("sweep_failed") from error

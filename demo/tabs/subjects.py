@@ -10,7 +10,7 @@ from demo.jobs.jobs import Jobs
 from demo.jobs.store import Job
 from demo.models import Look, ModelAnswer, Models, list_answer, load_own_model
 from demo.words import compare as words
-from demo.words.common import LABELS, inline_label, start_label
+from demo.words.common import LABELS, OWN_MODEL, inline_label, start_label
 from trainer.errors import CheckpointError
 from trainer.explain.neighbours import Bank
 from trainer.palette import COLOURS, OWN_COLOUR
@@ -35,7 +35,7 @@ class Subject:
     @property
     def inline(self) -> str:
         """Its name inside a sentence."""
-        return inline_label(self.name) if self.name in LABELS else words.OWN_MODEL_INLINE
+        return inline_label(self.name)
 
     @property
     def said(self) -> ModelAnswer:
@@ -104,6 +104,6 @@ class Sitter:
                 said = own.look(look.pixels)
                 mark = f"{mark}.{job.id}"
                 subjects.append(
-                    Subject(NAME, words.OWN_MODEL, OWN_COLOUR, own.quartet, said, find_bank, note)
+                    Subject(NAME, OWN_MODEL, OWN_COLOUR, own.quartet, said, find_bank, note)
                 )
         return Sitting(look, tuple(subjects), mark)

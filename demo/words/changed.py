@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from demo.words.common import ACCURACY_TAB, COMPARE_TAB, LABELS, inline_label, inline_labels
+from demo.words.common import (
+    ACCURACY_TAB,
+    COMPARE_TAB,
+    LABELS,
+    OWN_MODEL,
+    inline_label,
+    inline_labels,
+    label_of,
+)
 from trainer.explain.analysed import ModelFacts, PathFacts
 from trainer.explain.paths import list_places
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
@@ -48,6 +56,8 @@ CANNOT_TELL = {
 """Part of the tab to what docs/explained.md says that its figure cannot tell, word for word."""
 MOVED, ALIKE = "distance moved, %", "similarity (CKA)"
 LAYER, STAGE = "layers, from the input on", "after"
+COMPUTE_OWN = "Compute the rest for my model"
+COMPUTING_OWN = "Being computed: it comes here when it is done"
 PATH, PLACE = "Path", "How far along the path, %"
 RIGHT_AXIS = "test images right, %"
 WAY_AXIS = "share of the way, %"
@@ -101,10 +111,11 @@ def describe_missing(code: str) -> str:
 
 def name_shared(names: Sequence[str]) -> str:
     """The models with one backbone: `SGD, all layers`, `SGD and Adam, last layer`."""
-    heads = {LABELS[name].partition(", ")[2] for name in names}
+    parts = [label_of(name).partition(", ") for name in names]
+    heads = {head for _, _, head in parts}
     if len(names) > 1 and len(heads) == 1:
-        return f"{join([LABELS[name].partition(', ')[0] for name in names])}, {heads.pop()}"
-    return join([inline_label(name) for name in names]) if len(names) > 1 else LABELS[names[0]]
+        return f"{join([optimizer for optimizer, _, _ in parts])}, {heads.pop()}"
+    return join([inline_label(name) for name in names]) if len(names) > 1 else label_of(names[0])
 
 
 def describe_movement(models: Mapping[str, ModelFacts]) -> str:
@@ -138,6 +149,53 @@ def _compare_movement(one: tuple[str, dict[str, float]], two: tuple[str, dict[st
     farther = [_name_stage(stage) for stage, ratio in ratios.items() if ratio > 1]
     rest = [_name_stage(stage) for stage, ratio in ratios.items() if ratio <= 1]
     return f"{ahead} moved farther than {behind} in {join(farther)}, and less far in {join(rest)}"
+
+
+def describe_own(
+    job: str, start: str, whole: bool, similarity: Mapping[str, float], placed: bool
+) -> str:
+    """Whose the fifth model is, what it is measured from, and what has yet to be computed.
+
+    Args:
+        job, start: as their owner knows them.
+        whole: nothing has.
+        similarity: empty where it has to be.
+        placed: its place on the map is known.
+    """
+    told = (
+        f"{OWN_MODEL}, of {job}, stands beside the four in these figures, and nobody but you sees "
+        f"it there; it is measured from {start}, its start."
+    )
+    if whole:
+        return told
+    parts = [
+        *([] if similarity else ["how alike its features are to its start's"]),
+        *([] if placed else ["its map"]),
+        "the path from its start",
+    ]
+    verb = "is" if len(parts) == 1 else "are"
+    return (
+        f"{told} {sentence(join(parts))[:-1]} {verb} computed when you ask for it, in some seconds "
+        f"or minutes, by how large its inputs are and how much was trained."
+    )
+
+
+def describe_own_movement(model: ModelFacts, start: str) -> str:
+    """How far a job's model moved from its start, and where its features are least alike."""
+    if not any(model.movement.values()):
+        said = f"not one of its {len(model.movement)} layers moved from {start}"
+    else:
+        most = max(model.stage_movement, key=model.stage_movement.__getitem__)
+        moved = percent(model.stage_movement[most], 2)
+        said = f"it moved most in {_name_stage(most)}, {moved} from {start}"
+    alike = model.similarity
+    if alike and min(alike.values()) == 1:
+        said += ", and its features are those of its start, exactly 1 everywhere"
+    elif alike:
+        least = min(alike, key=alike.__getitem__)
+        said += f", and its features are least like its start's {_name_after(least)}"
+        said += f" ({alike[least]:.2f})"
+    return f"{OWN_MODEL}: {said}."
 
 
 def describe_similarity(models: Mapping[str, ModelFacts]) -> str:
@@ -207,7 +265,7 @@ def describe_classes(counts: Sequence[tuple[int, int]]) -> str:
 
 def name_path(start: str, end: str) -> str:
     """`from the backbone to SGD, all layers`."""
-    return f"from {_name_end(start)} to {_name_end(end)}"
+    return f"from {_name_start(start)} to {inline_label(end)}"
 
 
 def describe_path(path: PathFacts, images: int) -> str:
@@ -263,7 +321,8 @@ def describe_place(path: PathFacts, images: int, place: float) -> str:
 
 def describe_answer(path: PathFacts, place: float, label: int, sure: float) -> str:
     """What the mixture says of the picture at hand."""
-    who = {0.0: _name_end(path.start), 1.0: _name_end(path.end)}.get(place, "the mixture")
+    ends = {0.0: _name_start(path.start), 1.0: inline_label(path.end)}
+    who = ends.get(place, "the mixture")
     return f"Here {who} says {CLASSES[label]} ({percent(sure)})."
 
 
@@ -276,5 +335,7 @@ def _name_after(stage: str) -> str:
     return "in the 512 features" if stage == "features" else f"after {_name_stage(stage)}"
 
 
-def _name_end(name: str) -> str:
-    return "the backbone" if name == PLAIN_BACKBONE else inline_label(name)
+def _name_start(name: str) -> str:
+    if name == PLAIN_BACKBONE:
+        return "the backbone"
+    return inline_label(name) if name in LABELS else "your earlier job's model"

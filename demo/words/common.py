@@ -26,6 +26,8 @@ LABELS = {
     "adam_frozen": "Adam, last layer",
 }
 """Recipe name to the model's name on screen."""
+OWN_MODEL = "Your job's model"
+"""One that is none of the four."""
 PLAIN = "the pre-trained backbone, with a new last layer"
 RIGHT, WRONG = "right", "wrong"
 TRAIN_LOSS, EPOCH = "Train loss", "Epoch"
@@ -47,8 +49,15 @@ def describe_temporary_home(home: Path, reason: str | None, temporary: Path) -> 
     )
 
 
+def label_of(name: str) -> str:
+    """A model's name on screen."""
+    return LABELS.get(name, OWN_MODEL)
+
+
 def inline_label(name: str) -> str:
     """A model's name inside a sentence: `SGD (all layers)`."""
+    if name not in LABELS:
+        return OWN_MODEL[0].lower() + OWN_MODEL[1:]
     return LABELS[name].replace(", ", " (") + ")"
 
 

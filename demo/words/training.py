@@ -8,7 +8,7 @@ from trainer.explain.sweep import OPTIMIZERS as SWEPT
 from trainer.explain.sweep import RATES, Sweep, SweepCell
 from trainer.record import Records
 from trainer.significance import noise_of_count
-from trainer.wording import percent
+from trainer.wording import percent, sentence
 
 STEPS_HEADING = "## The size of a step"
 STEPS_HINT = (
@@ -38,8 +38,10 @@ def describe_steps(records: Records) -> str:
             first, last = (_mean(list(sizes[at].values())) for at in (min(sizes), max(sizes)))
             means[name] = _mean([_mean(list(one.values())) for one in sizes.values()])
             told.append(
-                f"{inline_label(name)} begins with steps of {percent(first, 3)} of the weights and "
-                f"ends with {percent(last, 3)}."
+                sentence(
+                    f"{inline_label(name)} begins with steps of {percent(first, 3)} of the weights "
+                    f"and ends with {percent(last, 3)}"
+                )
             )
     for one, two in (("sgd_full", "adam_full"), ("sgd_frozen", "adam_frozen")):
         if {one, two} <= means.keys() and min(means[one], means[two]) > 0:

@@ -42,6 +42,7 @@ def expect_fits(page: Page) -> None:
     assert width <= inner
 
 
+@pytest.mark.screenshots
 def test_two_jobs_are_compared(laptop: BrowserContext, app: RunningApp) -> None:
     page = open_tab(laptop, app)
     for part in ("setting-trained", "setting-optimizer", "setting-learning_rate"):

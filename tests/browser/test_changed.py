@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from demo.words.common import CHANGED_TAB
+from demo.words.common import CHANGED_TAB, FINETUNE_TAB, LABELS, PLAIN
 from tests.analysis import GUESS
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
-from tests.browser.conftest import DESKTOP, PHONE, open_app
+from tests.browser.conftest import DESKTOP, PHONE, open_app, screenshot
+from tests.browser.finetune import PATIENCE_MS, choose, expect_job, open_tab, start
 from trainer.recipe import CLASSES
 
 
@@ -74,6 +75,45 @@ def test_map_and_path_are_read_by_mouse_and_keyboard(app: RunningApp, browser: B
     expect(other.locator("#path-curve")).to_contain_text("falls to 60, at 50 %")
     expect(other.locator("#map-images figure")).to_have_count(12)
     expect(other.get_by_role("tab", name=CHANGED_TAB)).to_have_attribute("aria-selected", "true")
+    context.close()
+
+
+def test_own_model_is_explained_beside_the_four(app: RunningApp, browser: Browser) -> None:
+    context = browser.new_context(viewport=DESKTOP)
+    page = open_tab(context, app)
+    layers, compute = page.locator("#layers"), page.locator("#compute-own")
+    choose(page, "Start from", PLAIN)
+    start(page, Training_images="64", Epochs="1")
+    expect_job(page, "Done")
+    open_changed(page)
+    expect(layers).to_contain_text(f"not one of its 20 layers moved from {PLAIN}")
+    expect(page.locator("#steps")).to_contain_text("Your job's model")
+    expect(page.locator("#maps")).to_contain_text("Adam (last layer) and your job's model")
+    compute.click()
+    expect(compute).to_be_hidden(timeout=PATIENCE_MS)
+    page.get_by_label("Path", exact=True).click()
+    page.get_by_role("option", name="from the backbone to your job's model").click()
+    page.locator("#path-place").get_by_role("slider").focus()
+    page.keyboard.press("End")
+    expect(sentence(page)).to_contain_text("Here your job's model says")
+    assert not find_serious(page)
+    screenshot(page, "changed-own")
+    stranger = open_app(browser.new_context(viewport=DESKTOP), app.url)
+    stranger.goto(page.url)
+    expect(stranger.locator("#maps .q-star")).to_have_count(3)
+    expect(stranger.locator("#layers")).not_to_contain_text("Your job's model")
+    expect(stranger.locator("#own-change")).to_be_hidden()
+    stranger.context.close()
+
+    page.get_by_role("tab", name=FINETUNE_TAB).click()
+    choose(page, "Start from", LABELS["sgd_full"])
+    start(page, Training_images="64", Epochs="1")
+    expect_job(page, "Running|Waiting")
+    expect_job(page, "Done")
+    page.get_by_role("tab", name=CHANGED_TAB).click()
+    expect(layers).to_contain_text("it moved most in")
+    expect(layers).to_contain_text(f"from {LABELS['sgd_full']}")
+    expect(compute).to_be_visible()
     context.close()
 
 

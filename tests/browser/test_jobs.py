@@ -62,6 +62,7 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.mark.screenshots
 def test_start_watch_and_compare(watcher: Page, app: RunningApp, home: Path) -> None:
     page = watcher
     result = page.locator("#job-result")
@@ -258,6 +259,7 @@ def test_impossible_settings_are_said_once_and_nothing_starts(
     expect(page.locator("#job")).to_contain_text("press Start")
 
 
+@pytest.mark.screenshots
 def test_taught_pictures_change_the_fifth_card(
     browser: Browser, app: RunningApp, tmp_path: Path
 ) -> None:
@@ -319,6 +321,7 @@ def test_taught_pictures_change_the_fifth_card(
         expect_command(page, "--own PICTURES")
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize(("theme", "name"), [("light", None), ("dark", "finetune-phone")])
 def test_the_tab_fits_a_phone(
     watcher: Page, browser: Browser, app: RunningApp, theme: str, name: str | None

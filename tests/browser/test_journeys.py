@@ -228,6 +228,7 @@ def test_bad_file_gives_the_sentence_and_the_page_goes_on(
     expect(cards(page)).to_have_count(4)
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize(
     ("theme", "viewport", "columns", "name"),
     [
@@ -260,6 +261,7 @@ def test_cards_stand_in_columns_without_overlap(
     screenshot(page, name)
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize(
     ("theme", "viewport", "name"),
     [("light", DESKTOP, "accuracy"), ("dark", PHONE, None)],

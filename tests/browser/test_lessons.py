@@ -31,6 +31,7 @@ def title(page: Page, name: str) -> None:
     expect(heading).to_be_visible()
 
 
+@pytest.mark.screenshots
 def test_a_lesson_from_guess_to_why(browser: Browser, app: RunningApp) -> None:
     context = browser.new_context(viewport=DESKTOP)
     page = open_app(context, app.url)
@@ -64,6 +65,7 @@ def test_a_lesson_from_guess_to_why(browser: Browser, app: RunningApp) -> None:
     context.close()
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize(("theme", "viewport"), [("light", DESKTOP), ("dark", PHONE)])
 def test_a_link_opens_its_lesson_elsewhere(
     browser: Browser, app: RunningApp, theme: str, viewport: ViewportSize

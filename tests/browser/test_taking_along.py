@@ -270,6 +270,7 @@ def test_every_export_opens(open_link: OpenLink, app: RunningApp, tab: str) -> N
         assert app.client.get(f"/gradio_api/export/{wrong}").status_code == 404
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize(("theme", "viewport"), [("light", DESKTOP), ("dark", PHONE)])
 def test_axe_finds_nothing_serious(open_link: OpenLink, theme: str, viewport: ViewportSize) -> None:
     page = open_link(theme=theme, viewport=viewport)

@@ -1,52 +1,56 @@
 """What training changed, without a browser: the tab's handlers are called with what one holds."""
 
-import asyncio
 import contextlib
+import html
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 import torch
-from gradio.utils import get_upload_folder
 
-from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
-from demo.gallery import EXAMPLES_DIR, Gallery
+from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.rates import RateMap
+from demo.jobs.store import Job, create_token
 from demo.models import Models
+from demo.own_changes import OWN_FILE, OwnChanges
 from demo.tabs.changed import ChangedTab, Given
 from demo.tabs.changed.maps import MapPart, find_rows
 from demo.tabs.changed.paths import PathPart
+from demo.tabs.changed.scene import Scene
 from demo.tabs.changed.steps import draw_steps
 from demo.tabs.changed.view import View
 from demo.tabs.changes import Shown
 from demo.tabs.shared import Shared
 from demo.words import changed as words
 from demo.words import training
-from tests.analysis import GUESS
+from demo.words.common import LABELS, OWN_MODEL, PLAIN
+from tests.analysis import GUESS, build_own
 from tests.conftest import CHECKPOINTS, ROOT
+from tests.jobs import store_done
+from tests.page import REQUEST, Browser, click, draw_tabs, upload_cat
 from tests.records import build_record
 from trainer.data import Dataset, load_sample_rows, split_validation
-from trainer.explain.analysed import PathFacts
+from trainer.explain.analysed import PathFacts, save_analysis
 from trainer.explain.plane import measure_separation
 from trainer.explain.sweep import load_sweep
 from trainer.recipe import CLASSES, PLAIN_BACKBONE
 from trainer.wording import count
 
-REQUEST = gr.Request(session_hash="a visitor")
 
-
-@dataclass
-class Page:
+class Page(Browser):
     """A tab, and what a browser holds of it."""
 
-    tab: ChangedTab
-    models: Models
-    values: dict[Any, Any]
+    def __init__(self, tab: ChangedTab, models: Models) -> None:
+        super().__init__()
+        self.tab, self.models = tab, models
+        given, view = tab._given, tab.first_view
+        self.values = {control: getattr(view, name) for name, control in tab._controls.items()}
+        self.values |= {tab.link: {}, tab.sent: {}, tab._shared.owner: create_token()}
+        self.values |= {given.picture: upload_cat(), given.crop: "centre", given.cell: None}
 
     @property
     def maps(self) -> MapPart:
@@ -58,12 +62,11 @@ class Page:
         assert self.tab.paths is not None
         return self.tab.paths
 
-    def show(self, answer: Shown) -> Shown:
-        """Takes an answer as a browser does."""
-        for component in self.values:
-            if component in answer and not isinstance(answer[component], gr.blocks.Block):
-                self.values[component] = answer[component]
-        return answer
+    @property
+    def scene(self) -> Scene:
+        scene = self.tab._find_scene(self.values, REQUEST)
+        assert scene is not None
+        return scene
 
     def open(self) -> Shown:
         return self.show(self.tab.on_open(self.values, REQUEST))
@@ -71,11 +74,10 @@ class Page:
     def choose(self, **given: Any) -> Shown:
         for name, value in given.items():
             self.values[self.tab._controls[name]] = value
-        return self.show(self.tab.on_control(self.values, REQUEST))
+        return self.show(self.tab.on_open(self.values, REQUEST))
 
     def press(self, choice: str) -> Shown:
-        event = gr.EventData(None, {"choice": choice})
-        return self.show(self.tab.on_map(self.values, event, REQUEST))
+        return self.show(self.tab.on_map(self.values, click(choice), REQUEST))
 
 
 @pytest.fixture(scope="module")
@@ -89,45 +91,40 @@ def tabs(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         with contextlib.closing(Jobs(tmp_path_factory.mktemp("home"), CHECKPOINTS)) as jobs:
-            yield {folder: asyncio.run(draw(folder, jobs)) for folder in (invented, plain)}
+            yield {folder: draw(folder, jobs) for folder in (invented, plain)}
 
 
-async def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
+def draw(folder: Path, jobs: Jobs) -> tuple[ChangedTab, Models]:
     models = Models(folder)
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, folder)
-    with gr.Blocks() as blocks:
-        owner = gr.BrowserState("")
-        picture, crop, cell = gr.Image(), gr.Radio(), gr.JSON()
-        with gr.Tabs() as all_tabs, gr.Tab() as tab:
-            analyses = Analyses(folder, models.records)
-            shared = Shared(blocks, all_tabs, owner, models, gallery, jobs, analyses)
-            rates = RateMap(folder, models.records)
-            given = Given(picture, crop, cell, RecordedAnswers(models), rates, folder)
-            return ChangedTab(shared, tab, given), models
 
+    def make(shared: Shared) -> ChangedTab:
+        rates = RateMap(folder, models.records)
+        owns = OwnChanges(folder, shared.analyses, models, jobs)
+        with gr.Tab() as tab:
+            picture, crop, cell = gr.Image(), gr.Radio(), gr.JSON()
+            given = Given(picture, crop, cell, RecordedAnswers(models), rates, owns, folder)
+            return ChangedTab(shared, tab, given)
 
-def open_page(tab: ChangedTab, models: Models) -> Page:
-    given, view = tab._given, tab.first_view
-    folder = Path(get_upload_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "cat.png"
-    path.write_bytes((EXAMPLES_DIR / "cat-test.png").read_bytes())
-    file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-    held = {control: getattr(view, name) for name, control in tab._controls.items()}
-    held |= {tab.link: {}, tab.sent: {}, given.picture: file, given.crop: "centre"}
-    return Page(tab, models, {**held, given.cell: None})
+    return draw_tabs(make, models, jobs, folder), models
 
 
 @pytest.fixture
 def page(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
-    return open_page(*tabs[invented])
+    return Page(*tabs[invented])
 
 
 @pytest.fixture
 def bare(tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path) -> Page:
     """Where nothing was computed."""
-    return open_page(*next(drawn for folder, drawn in tabs.items() if folder != invented))
+    return Page(*next(drawn for folder, drawn in tabs.items() if folder != invented))
+
+
+def give_job(
+    page: Page, name: str, start: str = PLAIN_BACKBONE, image_px: int | None = None
+) -> Job:
+    """A finished job of the visitor's, whose model is one of the four."""
+    owner = page.tab._shared.owner
+    return store_done(page.tab._shared.jobs, page.values[owner], name, start, image_px)
 
 
 def test_figures_say_what_their_numbers_do(page: Page) -> None:
@@ -167,7 +164,7 @@ def test_place_on_a_map_shows_the_images_there(page: Page, sample: Dataset) -> N
     page.open()
     for label in (0, 4):
         row = int((sample.test.labels == label).nonzero()[0])
-        x, y = page.maps._places["sgd_full"][row].round().int().tolist()
+        x, y = page.scene.places["sgd_full"][row].round().int().tolist()
         shown = page.press(f"sgd_full,{x},{y}")
         assert shown[page.maps.images].count(f"<strong>{CLASSES[label]}</strong>") == 12
         assert shown[page.maps.maps].count("<circle") == 3 * 12
@@ -190,14 +187,14 @@ def test_path_leads_from_a_guess_to_the_model(page: Page) -> None:
     answer = page.open()[page.paths.answer]
     assert f"Here the backbone says {CLASSES[GUESS]}" in answer
     assert "50 of 500 test images are right" in answer
-    picture = page.tab._read_picture(page.values, REQUEST)
+    picture = page.tab._read_picture(page.values, REQUEST, page.scene)
     assert picture.pixels is not None
     said = page.models.classify(picture.pixels)["models"]
     for name, label in (("sgd_full", "SGD (all layers)"), ("adam_frozen", "Adam (last layer)")):
         page.choose(path=f"{PLAIN_BACKBONE}-{name}", place=40)
         answer = page.choose(place=100)[page.paths.answer]
         assert f"Here {label} says {said[name]['answer']}" in answer
-        shares = page.paths.classify(f"{PLAIN_BACKBONE}-{name}", 1.0, picture)
+        shares = page.paths.classify(page.scene, f"{PLAIN_BACKBONE}-{name}", 1.0, picture)
         assert shares is not None
         assert shares.max().item() == pytest.approx(
             max(said[name]["probabilities"].values()), abs=1e-3
@@ -205,6 +202,73 @@ def test_path_leads_from_a_guess_to_the_model(page: Page) -> None:
     between = page.choose(path="sgd_full-adam_full", place=25)[page.paths.answer]
     assert "Here the mixture says" in between
     assert "0 % (400 of 500 test images right) and 50 % (60)" in between
+
+
+def test_own_model_whose_last_layer_was_trained_has_moved_nowhere(page: Page) -> None:
+    page.open()
+    give_job(page, "adam_frozen")
+    shown = page.open()
+    assert set(page.scene.analysis.facts.models[NAME].movement.values()) == {0.0}
+    assert shown[page.tab.layers].count("<polyline") == 10
+    assert f"not one of its 20 layers moved from {PLAIN}" in shown[page.tab.layers]
+    assert "exactly 1 everywhere" in shown[page.tab.layers]
+    title = "SGD (last layer), Adam (last layer) and your job's model</figcaption>"
+    assert title in html.unescape(shown[page.maps.maps])
+    assert shown[page.maps.maps].count("<button") == 3, "its backbone is the frozen pair's"
+    assert f"<figcaption>{OWN_MODEL}" in html.unescape(shown[page.tab.steps])
+    said = shown[page.tab.own.told].value
+    assert "the path from its start is computed when you ask" in said.lower()
+    assert shown[page.tab.own.compute].visible
+
+
+def test_own_model_that_was_trained_whole_is_seen_by_its_owner_alone(
+    page: Page, tabs: dict[Path, tuple[ChangedTab, Models]], invented: Path
+) -> None:
+    job = give_job(page, "adam_full", "sgd_full")
+    shown = page.open()
+    facts = page.scene.analysis.facts.models[NAME]
+    assert min(facts.movement.values()) > 0
+    assert facts.start == "sgd_full"
+    assert f"from {LABELS['sgd_full']}" in shown[page.tab.layers]
+    other = Page(*tabs[invented]).open()
+    assert OWN_MODEL not in html.unescape("".join(map(str, other.values())))
+    assert not other[page.tab.own.compute].visible
+    page.values[page.tab._shared.owner] = job.key  # opens its result by a link, and no more
+    page.values[page.tab.sent] = {}
+    assert page.open()[page.tab.layers].count("<polyline") == 8
+
+
+def test_what_was_computed_of_the_own_model_joins_its_path_and_its_map(page: Page) -> None:
+    job = give_job(page, "adam_full", image_px=32)  # none of the four sees that size
+    assert page.open()[page.maps.maps].count("<button") == 3
+    four = page.tab._shared.analyses.analysis
+    assert four is not None
+    known = page.scene.analysis
+    own = build_own(known, four)
+    save_analysis(page.tab._shared.jobs.folder(job) / OWN_FILE, own)
+    name = f"{PLAIN_BACKBONE}-{NAME}"
+    shown = page.open()
+    assert not shown[page.tab.own.compute].visible
+    assert shown[page.maps.maps].count("<button") == shown[page.maps.maps].count("q-star") == 4
+    assert page.press(f"{NAME},50,50")[page.maps.images].count("<figure") == 12
+    assert ("from the backbone to your job's model", name) in shown[page.paths.path].choices
+    page.choose(path=name)
+    answer = page.choose(place=100)[page.paths.answer]
+    assert "400 of 500 test images are right" in answer
+    picture = page.tab._read_picture(page.values, REQUEST, page.scene)
+    shares = page.paths.classify(page.scene, name, 1.0, picture)
+    assert shares is not None
+    assert picture.pixels is not None
+    own_change = page.scene.own
+    assert own_change is not None
+    said = own_change.model.look(picture.pixels).probabilities[NAME][0]
+    assert torch.allclose(shares.double(), said, atol=1e-3)
+    assert page.values[page.tab.link]["path"] == name
+    page.tab._shared.jobs.delete(job.id, page.values[page.tab._shared.owner])
+    page.open()
+    assert page.values[page.tab.link]["path"] == page.tab.first_view.path
+    with pytest.warns(UserWarning, match="could not be computed"):
+        page.tab.on_compute(page.values[page.tab._shared.owner], REQUEST)
 
 
 def test_nothing_is_sent_again(page: Page) -> None:
@@ -234,9 +298,11 @@ def test_link_opens_what_was_on_screen(page: Page) -> None:
         "tab": "what-training-changed", "path": "sgd_full-adam_full", "way": "30", "class": "dog",
         "spot": "adam_full,10,20",
     }  # fmt: skip
-    assert page.tab._follow(link) == View("sgd_full-adam_full", 30, "dog", "adam_full,10,20")
+    assert page.tab._follow(page.scene, link) == View(
+        "sgd_full-adam_full", 30, "dog", "adam_full,10,20"
+    )
     nonsense = {"path": "a-b", "way": "101", "class": "cow", "spot": "sgd_full,1000,1"}
-    assert page.tab._follow(nonsense) == page.tab.first_view
+    assert page.tab._follow(page.scene, nonsense) == page.tab.first_view
 
 
 def test_without_an_analysis_it_says_who_does_what(bare: Page) -> None:

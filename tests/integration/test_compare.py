@@ -1,6 +1,5 @@
 """What Compare answers beside the answers: why the models give them, without a browser."""
 
-import asyncio
 import contextlib
 import dataclasses
 import html
@@ -12,14 +11,11 @@ from typing import Any
 import gradio as gr
 import pytest
 import torch
-from gradio.utils import get_upload_folder
 
 from demo.analyses import Analyses
 from demo.banks import Banks
-from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
-from demo.jobs.store import DONE, create_id
 from demo.models import Models, OwnModel
 from demo.tabs.compare import CompareTab
 from demo.tabs.compare.mind import FIRST
@@ -27,17 +23,17 @@ from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.common import LABELS, inline_label
 from tests.conftest import CHECKPOINTS
-from tests.jobs import copy_as_jobs
+from tests.jobs import store_done
+from tests.page import REQUEST, draw_tabs, upload_cat
 from trainer.data import Dataset, split_validation
 from trainer.explain.analysed import FILE, Analysis
 from trainer.explain.perturbations import PERTURBATIONS, trace_confidence
 from trainer.explain.reason import longest_reason
 from trainer.predict import Answers
-from trainer.recipe import CLASSES, JobSettings
+from trainer.recipe import CLASSES
 from trainer.wording import article, percent
 
 OWNER = "the owner's token"
-REQUEST = gr.Request(session_hash="a visitor")
 
 
 @pytest.fixture(scope="module")
@@ -53,29 +49,24 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
             yield jobs
 
 
-async def draw(models: Models, jobs: Jobs, analyses: Analyses) -> CompareTab:
+def draw(models: Models, jobs: Jobs, folder: Path) -> CompareTab:
     """A page of one tab."""
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
-    with gr.Blocks() as blocks:
-        owner = gr.BrowserState("")
-        with gr.Tabs() as tabs:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
-            with gr.Tab() as tab:
-                return CompareTab(shared, tab)
+
+    def make(shared: Shared) -> CompareTab:
+        with gr.Tab() as tab:
+            return CompareTab(shared, tab)
+
+    return draw_tabs(make, models, jobs, folder)
 
 
 @pytest.fixture(scope="module")
 def compare(models: Models, jobs: Jobs, analysed: Path) -> CompareTab:
-    return asyncio.run(draw(models, jobs, Analyses(analysed, models.records)))
+    return draw(models, jobs, analysed)
 
 
 @pytest.fixture
 def cat() -> dict[str, Any]:
-    path = Path(get_upload_folder()) / "cat.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes((EXAMPLES_DIR / "cat-test.png").read_bytes())
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+    return upload_cat()
 
 
 def hold(compare: CompareTab, file: Any, token: str | None = None, **chosen: str) -> dict[Any, Any]:
@@ -211,7 +202,7 @@ def test_slider_shows_the_curve_of_the_models(
 def test_without_an_analysis_the_rest_is_explained_and_a_sentence_says_so(
     models: Models, jobs: Jobs, cat: dict[str, Any], tmp_path: Path
 ) -> None:
-    compare = asyncio.run(draw(models, jobs, Analyses(tmp_path, models.records)))
+    compare = draw(models, jobs, tmp_path)
     values = hold(compare, cat)
     drawn = html.unescape(compare.on_explain(values, REQUEST)[compare.reasons])
     assert words.UNPREPARED in drawn
@@ -228,7 +219,7 @@ def test_without_an_analysis_the_rest_is_explained_and_a_sentence_says_so(
 def test_own_model_is_explained_like_the_four(
     compare: CompareTab, jobs: Jobs, cat: dict[str, Any]
 ) -> None:
-    store_done(jobs, "sgd_frozen")
+    store_done(jobs, OWNER, "sgd_frozen", "sgd_frozen")
     values = hold(compare, cat, OWNER)
     parts = split_parts(compare.on_explain(values, REQUEST)[compare.reasons])
     assert list(parts) == [*LABELS, NAME]
@@ -238,16 +229,6 @@ def test_own_model_is_explained_like_the_four(
     other = hold(compare, cat, "someone else")
     assert values[compare.shown] != other[compare.shown]
     assert len(split_parts(compare.on_explain(other, REQUEST)[compare.reasons])) == 4
-
-
-def store_done(jobs: Jobs, name: str) -> None:
-    """A finished job of the owner's, with the files of one of the four."""
-    job_id = create_id()
-    with jobs._queue.changed:  # before it is begun
-        job = jobs._store.add(job_id, JobSettings(start=name), OWNER)
-        jobs.folder(job).mkdir(parents=True)
-        copy_as_jobs(name, jobs.folder(job))
-        jobs._store.update(job_id, state=DONE)
 
 
 def test_bank_of_a_backbone_that_is_none_of_the_fours_is_computed_once(

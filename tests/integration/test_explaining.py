@@ -1,5 +1,6 @@
 """The analysis of the shipped set, made on few images, and what is drawn from it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from bench.heat import paste
 from tests.conftest import CHECKPOINTS, Run
 from tests.records import build_origin, build_record
-from trainer.checkpoint import load_predictions, load_record
+from trainer.checkpoint import load_checkpoint, load_predictions, load_record
 from trainer.data import Dataset, load_sample_rows, split_validation
 from trainer.engine import Trainer
 from trainer.errors import CheckpointError
@@ -24,6 +25,8 @@ from trainer.explain.analysed import (
 )
 from trainer.explain.drawing import draw_step_sizes
 from trainer.explain.heat import measure_heat, share_in
+from trainer.explain.movement import measure_movement
+from trainer.explain.starts import Start, describe_weights, find_start
 from trainer.explain.written import write_changes, write_picture
 from trainer.placement import Placement
 from trainer.predict import Quartet
@@ -149,14 +152,20 @@ def test_own_model_is_explained_beside_the_set(
     for suffix in (".safetensors", ".predictions.safetensors"):
         (tmp_path / f"mine{suffix}").symlink_to(CHECKPOINTS / f"adam_frozen{suffix}")
     record = load_record(CHECKPOINTS, "adam_frozen")
-    origin = build_origin().model_copy(update={"start": "sgd_frozen"})
+    begun = load_record(CHECKPOINTS, "sgd_frozen")
+    origin = build_origin().model_copy(
+        update={"start": "sgd_frozen", "start_sha256": begun.weights_sha256}
+    )
     record = record.model_copy(
         update={"name": "mine", "origin": origin, "familiarity": None, "familiarity_sha256": None}
     )
     (tmp_path / "mine.json").write_text(record.as_json())
-    own = analysing.analyse_own(
-        tmp_path / "mine.safetensors", CHECKPOINTS, few, analysis.plane, lambda _: None
-    )
+    file = tmp_path / "mine.safetensors"
+    own = analysing.analyse_own(file, CHECKPOINTS, few, analysis, lambda _: None)
+    assert torch.equal(own.points["mine"], analysis.points["adam_frozen"])
+    strangers = analysis.facts.model_copy(update={"models": {}})
+    alone = dataclasses.replace(analysis, facts=strangers)
+    own = analysing.analyse_own(file, CHECKPOINTS, few, alone, lambda _: None)
     assert own.facts.models["mine"].movement == analysis.facts.models["adam_frozen"].movement
     assert torch.allclose(own.points["mine"], analysis.points["adam_frozen"], atol=1e-4)
     (path,) = own.facts.paths
@@ -164,6 +173,33 @@ def test_own_model_is_explained_beside_the_set(
     assert path.right == analysis.find_path(*FROZEN).right
     loaded = load_path(own, "sgd_frozen", "mine", CHECKPOINTS, tmp_path)
     assert torch.equal(loaded.weights_at(1)["fc.bias"], loaded.end["fc.bias"].float())
+
+
+def test_movement_is_from_what_the_record_names_and_from_nothing_else(tmp_path: Path) -> None:
+    model = load_checkpoint(CHECKPOINTS, "adam_full")
+    begun = load_record(CHECKPOINTS, "sgd_full")
+
+    def start_of(name: str, sha256: str, earlier: Path | None = None) -> Start:
+        origin = build_origin().model_copy(update={"start": name, "start_sha256": sha256})
+        return find_start(build_record(origin=origin), CHECKPOINTS, earlier)
+
+    start = start_of("sgd_full", begun.weights_sha256)
+    facts = describe_weights(model, start, "mine", {})
+    assert facts.start == "sgd_full"
+    assert facts.movement == measure_movement(start.weights, model.weights)
+    assert min(facts.movement.values()) > 0
+    for suffix in (".safetensors", ".json"):
+        (tmp_path / f"earlier{suffix}").symlink_to(CHECKPOINTS / f"sgd_full{suffix}")
+    earlier = start_of("earlier", begun.weights_sha256, tmp_path)
+    assert describe_weights(model, earlier, "mine", {}).movement == facts.movement
+    for name, sha256, folder in (
+        ("sgd_full", "other", None),
+        ("earlier", begun.weights_sha256, None),
+        ("earlier", "other", tmp_path),
+    ):
+        with pytest.raises(CheckpointError) as caught:
+            start_of(name, sha256, folder)
+        assert caught.value.code == "start_missing"
 
 
 def test_heat_lies_where_the_object_is(quartet: Quartet, sample: Dataset) -> None:

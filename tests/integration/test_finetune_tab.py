@@ -16,6 +16,7 @@ from demo.jobs.backend import NAME
 from demo.jobs.rates import RateMap
 from demo.jobs.store import DONE, Job, create_token
 from demo.links import BESIDE, JOB, TAB
+from demo.own_changes import OwnChanges
 from demo.tabs.changes import Shown
 from demo.words.common import EPOCH, FINETUNE_TAB, describe_job
 from demo.words.outcome import describe_outcome
@@ -227,6 +228,7 @@ def test_what_stands_beside_each_other_can_be_taken_along(
         page.jobs,
         page.shared.analyses,
         RateMap(CHECKPOINTS, models.records),
+        OwnChanges(CHECKPOINTS, page.shared.analyses, models, page.jobs),
     )
     query = {"runs": ",".join(["adam_full", *map(named, jobs)])}
     table = pandas.read_csv(io.BytesIO(exports.make("beside.csv", query).content))

@@ -1,17 +1,13 @@
 """The Lessons tab without a browser: its handlers are called with what a browser would hold."""
 
-import asyncio
 import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import pytest
 
-from demo.analyses import Analyses
-from demo.gallery import Gallery
 from demo.jobs.jobs import Jobs
 from demo.jobs.limits import Limits
 from demo.jobs.store import create_token
@@ -29,17 +25,19 @@ from demo.words import lessons as words
 from demo.words.common import LESSONS_TAB
 from tests.conftest import CHECKPOINTS
 from tests.lessons import build_run
+from tests.page import Browser, click, draw_tabs
 from trainer.wording import percent
 
 PATIENCE_S = 120
 
 
-class Page:
+class Page(Browser):
     """The tab, and what a visitor's browser holds of it."""
 
     def __init__(self, tab: LessonsTab, shared: Shared) -> None:
+        super().__init__()
         self.tab, self.jobs, self.shared = tab, shared.jobs, shared
-        self.values: dict[Any, Any] = {
+        self.values = {
             shared.owner: create_token(), tab.chosen: FROZEN, tab.kept: "", tab.guess: None,
             tab.sent: {},
         }  # fmt: skip
@@ -48,16 +46,9 @@ class Page:
     def token(self) -> str:
         return str(self.values[self.shared.owner])
 
-    def show(self, answer: Shown) -> Shown:
-        """Takes an answer as a browser does."""
-        for component in self.values:
-            if component in answer and not isinstance(answer[component], gr.blocks.Block):
-                self.values[component] = answer[component]
-        return answer
-
     def choose(self, name: str, guess: str | None = None) -> Shown:
         """Another lesson, and a guess."""
-        answer = self.show(self.tab.on_choose(self.values, gr.EventData(None, {"choice": name})))
+        answer = self.show(self.tab.on_choose(self.values, click(name)))
         self.values[self.tab.guess] = guess
         return answer
 
@@ -93,25 +84,17 @@ def load_models() -> Models:
 @contextlib.contextmanager
 def drawn(home: Path, **limits: int) -> Iterator[Page]:
     """The tab over the shipped models."""
-    models = load_models()
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
-    analyses = Analyses(CHECKPOINTS, models.records)
 
-    async def draw(jobs: Jobs) -> Page:
-        with gr.Blocks() as blocks:
-            owner = gr.BrowserState("", storage_key="owner", secret="secret")
-            with gr.Tabs() as tabs, gr.Tab(LESSONS_TAB, id=LESSONS_TAB) as tab:
-                shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
-                return Page(LessonsTab(shared, tab), shared)
+    def make(shared: Shared) -> Page:
+        with gr.Tab(LESSONS_TAB, id=LESSONS_TAB) as tab:
+            return Page(LessonsTab(shared, tab), shared)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("QUARTET_DATA", raising=False)
         patch.setattr(lessons_tab, "load_recorded", lambda _: make_recorded())
         with contextlib.closing(Jobs(home, CHECKPOINTS, Limits(**limits))) as jobs:
             jobs.backend.full_data = False
-            # Gradio makes an event loop wherever none runs, and leaves it open.
-            yield asyncio.run(draw(jobs))
+            yield draw_tabs(make, load_models(), jobs)
 
 
 @pytest.fixture

@@ -12,12 +12,15 @@ import pytest
 from demo.analyses import Analyses
 from demo.answers import RecordedAnswers
 from demo.exports import Exports, NoSuchFile
+from demo.jobs.backend import NAME
 from demo.jobs.jobs import Jobs
 from demo.jobs.rates import RateMap
 from demo.models import Models
+from demo.own_changes import OwnChanges
 from demo.words import changed
 from tests.analysis import DIP, build_analysis
 from tests.conftest import CHECKPOINTS
+from tests.jobs import store_done
 from trainer.data import Dataset
 
 PAIR = {"first": "sgd_full", "second": "adam_frozen"}
@@ -28,12 +31,14 @@ def exports(invented: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     models = Models(CHECKPOINTS)
     home = tmp_path_factory.mktemp("home")
     with contextlib.closing(Jobs(home, CHECKPOINTS)) as jobs:
+        analyses = Analyses(invented, models.records)
         yield Exports(
             models,
             RecordedAnswers(models),
             jobs,
-            Analyses(invented, models.records),
+            analyses,
             RateMap(invented, models.records),
+            OwnChanges(CHECKPOINTS, analyses, models, jobs),
         )
 
 
@@ -69,6 +74,21 @@ def test_exported_numbers_are_those_of_the_records(exports: Exports) -> None:
 def test_what_is_not_there_is_said(exports: Exports, name: str, query: dict[str, str]) -> None:
     with pytest.raises(NoSuchFile):
         exports.make(name, query)
+
+
+def test_own_model_is_taken_along_by_who_has_its_key(exports: Exports) -> None:
+    job = store_done(exports._jobs, "the owner's token", "adam_full", "sgd_full")
+    query = {"job": f"{job.id}.{job.key}"}
+    four, moved = (
+        pandas.read_csv(io.BytesIO(exports.make("movement.csv", one).content))
+        for one in ({}, query)
+    )
+    assert set(moved["model"]) - set(four["model"]) == {NAME}
+    assert (moved[moved["model"] == NAME]["distance"] > 0).all()
+    for name in ("changes.svg", "map.svg", "step-sizes.svg", "step-sizes.csv"):
+        assert exports.make(name, query).content != exports.make(name, {}).content
+    with pytest.raises(NoSuchFile):
+        exports.make("movement.csv", {"job": f"{job.id}.another"})
 
 
 def test_what_training_changed_can_be_taken_along(exports: Exports, sample: Dataset) -> None:

@@ -22,8 +22,9 @@ from demo.tabs.job_form import NOBODY, NOT_ON_FORM
 from demo.words import finetune as words
 from demo.words import teach as teach_words
 from demo.words.common import FINETUNE_TAB, TEACH_TAB
-from tests.finetune_page import Page, draw, drawn_page
+from tests.finetune_page import Page, drawn_page
 from tests.jobs import seed_pace, write_epochs
+from tests.page import click, draw
 from trainer.declared import describe_setting, setting
 from trainer.metrics import Overlap
 from trainer.recipe import CLASSES, JobSettings, join_command
@@ -60,7 +61,7 @@ def test_a_setting_that_is_added_appears_by_itself() -> None:
         kept: bool = setting(True, "Keep", "Or not.")
 
     others = [name for name in JobSettings.model_fields if name != "epochs"]
-    form = draw(lambda: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
+    form = draw(lambda _: Form(Wider(), {}, {}).add("epochs").add_others(but=others))
     noise, kept = form.controls["noise"], form.controls["kept"]
     assert (type(noise), noise.label, noise.info, noise.value) == (
         gr.Number,
@@ -170,7 +171,7 @@ def test_a_job_that_cannot_end_in_time_is_said_and_what_fits_is_offered(page: Pa
 
 
 def test_only_what_is_new_is_sent_again() -> None:
-    one, two = draw(lambda: (gr.Textbox(), gr.Textbox()))
+    one, two = draw(lambda _: (gr.Textbox(), gr.Textbox()))
     built: list[str] = []
 
     def part(component: gr.Textbox, fact: str) -> Part:
@@ -262,7 +263,7 @@ def test_pictures_are_asked_for_added_once_and_taken_out_singly(page: Page) -> N
     assert values[buckets.labels] == ["frog", ""]
     assert "1 was there already." in put(page, 0, "frog", files[0])
     first, second = values[buckets.ids]
-    press = gr.EventData(None, {"choice": f"out-{first}"})
+    press = click(f"out-{first}")
     page.show(buckets.on_press(values, press))
     assert values[buckets.ids] == [second]
     assert "1 picture of your own takes part" in page.tab.form.on_form(values)[page.tab.form.own]

@@ -1,6 +1,5 @@
 """The Accuracy tab's strips of seeds, and the one answer on which of two models is better."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from demo.models import Models
 from demo.tabs.accuracy.seeds import draw_seeds, find_scale, render_seeds
 from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
+from tests.page import draw
 from trainer.metrics import Overlap
 from trainer.recipe import PRESETS
 from trainer.seeds import RUNS_FILE, FinishedRun, Runs
@@ -62,11 +62,14 @@ def with_runs(models: Models, monkeypatch: pytest.MonkeyPatch) -> Models:
     return models
 
 
-async def draw(models: Models) -> list[str]:
-    """What the part draws. Gradio makes an event loop wherever none runs, and leaves it open."""
-    with gr.Blocks() as blocks:
+def draw_part(models: Models) -> list[str]:
+    """What the part draws."""
+
+    def make(blocks: gr.Blocks) -> list[str]:
         draw_seeds(models)
-    return [str(getattr(part, "value", "")) for part in blocks.children]
+        return [str(getattr(part, "value", "")) for part in blocks.children]
+
+    return draw(make)
 
 
 def test_strips_show_every_seed_and_ring_the_shipped_one(with_runs: Models) -> None:
@@ -97,7 +100,7 @@ def test_one_sentence_says_which_is_better(with_runs: Models) -> None:
 
 def test_without_a_list_nothing_is_drawn(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "runs", Runs())
-    assert asyncio.run(draw(models)) == []
+    assert draw_part(models) == []
 
 
 def test_damaged_list_is_told_and_the_models_go_on(tmp_path: Path) -> None:
@@ -108,7 +111,7 @@ def test_damaged_list_is_told_and_the_models_go_on(tmp_path: Path) -> None:
     damaged = Models(tmp_path)
     assert len(damaged.records) == 4
     assert not damaged.runs
-    (said,) = asyncio.run(draw(damaged))
+    (said,) = draw_part(damaged)
     assert "list of runs under other seeds is damaged" in said
 
 

@@ -1,26 +1,20 @@
 """What the tabs answer to events, without a browser."""
 
-import asyncio
 import contextlib
 import html
 import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
 import torch
-from gradio.utils import get_upload_folder
 from PIL import Image
 
-from demo.analyses import Analyses
-from demo.gallery import EXAMPLES_DIR, Gallery
 from demo.jobs.jobs import Jobs
-from demo.jobs.store import DONE, create_id
 from demo.models import Classification, Models
 from demo.tables import list_confidence, list_figures
 from demo.tabs.about import AboutTab
@@ -31,18 +25,18 @@ from demo.tabs.images import A_PAGE
 from demo.tabs.shared import Shared
 from demo.words import compare as words
 from demo.words.accuracy import CONFIDENCE_COLUMNS
-from demo.words.common import LABELS, PLAIN, inline_label
+from demo.words.common import LABELS, OWN_MODEL, PLAIN, inline_label
 from demo.words.seeds import describe_evidence
 from tests.conftest import CHECKPOINTS
-from tests.jobs import copy_as_jobs
+from tests.jobs import store_done
+from tests.page import REQUEST, click, draw_tabs, upload, upload_cat
 from tests.records import build_facts
 from trainer.calibration import measure_confidence
-from trainer.recipe import CLASSES, PLAIN_BACKBONE, JobSettings
+from trainer.recipe import CLASSES
 from trainer.record import FamiliarityFacts
 from trainer.wording import percent
 
 OWNER = "the owner's token"
-REQUEST = gr.Request(session_hash="a visitor")
 
 
 @dataclass(frozen=True)
@@ -61,26 +55,17 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         with contextlib.closing(Jobs(tmp_path_factory.mktemp("home"), CHECKPOINTS)) as jobs:
-            # Gradio makes an event loop wherever none runs, and leaves it open.
-            yield asyncio.run(draw(jobs))
+            yield draw_tabs(draw, Models(CHECKPOINTS), jobs)
 
 
-async def draw(jobs: Jobs) -> Drawn:
-    """Draws a page of three tabs."""
-    models = Models(CHECKPOINTS)
-    data = next(iter(models.records.values())).data
-    gallery = Gallery(data.digest, data.test_count, CHECKPOINTS)
-    analyses = Analyses(CHECKPOINTS, models.records)
-    with gr.Blocks() as blocks:
-        owner = gr.BrowserState("")
-        with gr.Tabs() as tabs:
-            shared = Shared(blocks, tabs, owner, models, gallery, jobs, analyses)
-            with gr.Tab() as tab:
-                compare = CompareTab(shared, tab)
-            with gr.Tab() as tab:
-                accuracy = AccuracyTab(shared, tab)
-            with gr.Tab() as about:
-                AboutTab(shared)
+def draw(shared: Shared) -> Drawn:
+    """Three tabs."""
+    with gr.Tab() as tab:
+        compare = CompareTab(shared, tab)
+    with gr.Tab() as tab:
+        accuracy = AccuracyTab(shared, tab)
+    with gr.Tab() as about:
+        AboutTab(shared)
     return Drawn(shared, compare, accuracy, about)
 
 
@@ -99,22 +84,9 @@ def accuracy(drawn: Drawn) -> AccuracyTab:
     return drawn.accuracy
 
 
-def upload(name: str, content: bytes) -> dict[str, Any]:
-    """A file as Gradio hands it to an event."""
-    path = Path(get_upload_folder()) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-
-
 @pytest.fixture
 def cat() -> dict[str, Any]:
-    return upload("cat.png", (EXAMPLES_DIR / "cat-test.png").read_bytes())
-
-
-def chosen(choice: str) -> gr.EventData:
-    """A click on an element with this `data-choice`."""
-    return gr.EventData(None, {"choice": choice})
+    return upload_cat()
 
 
 def test_picture_gives_four_cards(compare: CompareTab, cat: dict[str, Any]) -> None:
@@ -196,9 +168,9 @@ def test_second_press_teaches_nothing_twice(
 
 
 def test_examples_and_disagreements_fill_the_picture(compare: CompareTab) -> None:
-    assert compare.on_example(chosen("0"))[compare.picture].endswith("airplane-test.png")
+    assert compare.on_example(click("0"))[compare.picture].endswith("airplane-test.png")
     with pytest.raises(gr.Error, match="examples shown"):
-        compare.on_example(chosen("no number"))
+        compare.on_example(click("no number"))
     assert np.asarray(compare.on_disagree()[compare.picture]).shape == (32, 32, 3)
 
 
@@ -212,24 +184,14 @@ def test_api_answers_or_refuses(compare: CompareTab, cat: dict[str, Any]) -> Non
 def test_fifth_card_says_what_the_job_began_with(
     compare: CompareTab, shared: Shared, cat: dict[str, Any]
 ) -> None:
-    store_done(shared, PLAIN_BACKBONE)
+    store_done(shared.jobs, OWNER, "sgd_frozen")
     shown = compare.on_picture(cat, "centre", OWNER, REQUEST)[compare.cards]
     assert shown.count("<article") == 5
     own_card = html.unescape(shown[shown.rindex("<article") :])
-    assert f'aria-label="{words.OWN_MODEL}"' in own_card
+    assert f'aria-label="{OWN_MODEL}"' in own_card
     assert f"started from {PLAIN}" in own_card
     other = compare.on_picture(cat, "centre", "someone else", REQUEST)[compare.cards]
     assert other.count("<article") == 4
-
-
-def store_done(shared: Shared, start: str) -> None:
-    """A finished job of the owner's, with the files of a model."""
-    jobs, job_id = shared.jobs, create_id()
-    with jobs._queue.changed:  # before it is begun
-        job = jobs._store.add(job_id, JobSettings(start=start), OWNER)
-        jobs.folder(job).mkdir(parents=True)
-        copy_as_jobs("sgd_frozen", jobs.folder(job))
-        jobs._store.update(job_id, state=DONE)
 
 
 def held(accuracy: AccuracyTab, **chosen: Any) -> dict[Any, Any]:
@@ -251,7 +213,7 @@ def numbers(images: str) -> list[int]:
 def test_cell_shows_the_images_that_it_counts(accuracy: AccuracyTab) -> None:
     ship, truck = CLASSES.index("ship"), CLASSES.index("truck")
     values = held(accuracy, counting="count")
-    shown = accuracy.on_cell(values, chosen(f"{ship},{truck}"))
+    shown = accuracy.on_cell(values, click(f"{ship},{truck}"))
     assert (shown[accuracy.true], shown[accuracy.said]) == (ship, truck)
     counts = accuracy._confusion["sgd_full"]
     count = int(counts[ship, truck])
@@ -277,7 +239,7 @@ def test_every_cell_with_errors_has_images_without_the_data_set(
 
 
 def test_small_matrix_chooses_the_model_too(accuracy: AccuracyTab) -> None:
-    shown = accuracy.on_cell(held(accuracy), chosen("adam_frozen,3,5"))
+    shown = accuracy.on_cell(held(accuracy), click("adam_frozen,3,5"))
     assert shown[accuracy.model] == "adam_frozen"
     assert "Adam, last layer: a cat taken for a dog" in html.unescape(shown[accuracy.images])
 
@@ -285,7 +247,7 @@ def test_small_matrix_chooses_the_model_too(accuracy: AccuracyTab) -> None:
 @pytest.mark.parametrize("choice", ["", "3", "3,x", "3,10", "1,2,3", "sgd_full,3", "nobody,3,5"])
 def test_cells_that_are_not_there_are_refused(accuracy: AccuracyTab, choice: str) -> None:
     with pytest.raises(gr.Error, match="Choose a class"):
-        accuracy.on_cell(held(accuracy), chosen(choice))
+        accuracy.on_cell(held(accuracy), click(choice))
 
 
 def test_shares_of_a_class_are_those_of_its_images(accuracy: AccuracyTab) -> None:
@@ -315,7 +277,7 @@ def test_two_models_are_told_apart_as_the_table_counts(accuracy: AccuracyTab) ->
 @pytest.mark.parametrize("part", ["both", "first", "second", "neither"])
 def test_part_of_a_pair_shows_its_images(accuracy: AccuracyTab, part: str) -> None:
     pair = ("sgd_full", "adam_frozen")
-    shown = accuracy.on_pair(held(accuracy, first=pair[0], second=pair[1]), chosen(part))
+    shown = accuracy.on_pair(held(accuracy, first=pair[0], second=pair[1]), click(part))
     labels, said = accuracy.answers.labels, accuracy.answers.predicted
     expected = (part in ("both", "first"), part in ("both", "second"))
     rows = numbers(shown[accuracy.pair.images])
@@ -326,7 +288,7 @@ def test_part_of_a_pair_shows_its_images(accuracy: AccuracyTab, part: str) -> No
 
 def test_difference_cell_shows_what_one_of_two_says(accuracy: AccuracyTab) -> None:
     values = held(accuracy, first="sgd_full", second="adam_frozen")
-    shown = accuracy.on_pair(values, chosen("3,5"))
+    shown = accuracy.on_pair(values, click("3,5"))
     said = accuracy.answers.predicted
     rows = numbers(shown[accuracy.pair.images])
     assert rows
@@ -338,7 +300,7 @@ def test_difference_cell_shows_what_one_of_two_says(accuracy: AccuracyTab) -> No
 
 
 def test_what_one_alone_gets_right_is_shown(accuracy: AccuracyTab) -> None:
-    shown = accuracy.on_pair(held(accuracy), chosen("alone-adam_full"))
+    shown = accuracy.on_pair(held(accuracy), click("alone-adam_full"))
     labels, predicted = accuracy.answers.labels, accuracy.answers.predicted
     rows = numbers(shown[accuracy.pair.images])
     assert rows
@@ -354,12 +316,12 @@ def test_images_are_sorted_and_paged(accuracy: AccuracyTab) -> None:
     rows = numbers(first)
     assert len(rows) == A_PAGE
     assert [float(sure[row]) for row in rows] == sorted(float(sure[row]) for row in rows)[::-1]
-    answer = accuracy.on_images(values, chosen("page:2"))
+    answer = accuracy.on_images(values, click("page:2"))
     second = numbers(answer[accuracy.images])
     assert second
     assert not set(second) & set(rows)
     assert float(sure[second[0]]) <= float(sure[rows[-1]])
-    disputed = accuracy.on_images(after(values, answer), chosen("order:disputed"))
+    disputed = accuracy.on_images(after(values, answer), click("order:disputed"))
     assert disputed[accuracy.link]["order"] == "disputed"
     assert "page" not in disputed[accuracy.link]
     assert numbers(disputed[accuracy.images]) != rows
@@ -375,7 +337,7 @@ def test_page_that_shows_all_is_sent_nothing_again(accuracy: AccuracyTab) -> Non
     assert not [component for component, value in shown.items() if value is None]
     holds = after(values, shown)
     assert set(accuracy.on_open(holds)) == {accuracy.sent, accuracy.link, accuracy.cell}
-    moved = accuracy.on_cell(holds, chosen("0,8"))
+    moved = accuracy.on_cell(holds, click("0,8"))
     assert set(moved) == {
         accuracy.sent, accuracy.link, accuracy.cell, accuracy.true, accuracy.said, accuracy.cells,
         accuracy.images,
@@ -385,8 +347,8 @@ def test_page_that_shows_all_is_sent_nothing_again(accuracy: AccuracyTab) -> Non
 
 def test_link_opens_what_was_on_screen(accuracy: AccuracyTab, shared: Shared) -> None:
     values = held(accuracy)
-    shown = accuracy.on_cell(values, chosen("adam_frozen,3,5"))
-    shown |= accuracy.on_pair(after(values, shown), chosen("8,9"))
+    shown = accuracy.on_cell(values, click("adam_frozen,3,5"))
+    shown |= accuracy.on_pair(after(values, shown), click("8,9"))
     link = shown[accuracy.link]
     assert link["predicted"] == "dog"
     assert link["images"] == "ship.truck"
@@ -404,7 +366,7 @@ def test_link_opens_what_was_on_screen(accuracy: AccuracyTab, shared: Shared) ->
 
 
 def test_picture_is_named_in_the_link(compare: CompareTab, shared: Shared) -> None:
-    named = compare.on_example(chosen("0"))[compare.link]
+    named = compare.on_example(click("0"))[compare.link]
     assert named == {"picture": "airplane-test"}
     again = compare.on_load(gr.Request(query_params=named))
     assert again[compare.picture].endswith("airplane-test.png")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from trainer.commands.flags import Checkpoints, File, Images, Source
-from trainer.errors import PictureError
+from trainer.commands.flags import Checkpoints, File, Folder, Images, Source
+from trainer.commands.pictures import read_pictures
 from trainer.recipe import BACKBONE_OF, PLAIN_BACKBONE
 from trainer.wording import percent
 
@@ -32,7 +32,6 @@ def explain(
         out: Where the figures go.
     """
     from trainer.data import load_dataset
-    from trainer.decoding import shared_decoder
     from trainer.explain.analysed import FILE, load_analysis
     from trainer.explain.written import write_changes, write_picture
     from trainer.predict import Quartet
@@ -42,23 +41,23 @@ def explain(
         print(f"{name} is left out: {fault}", file=sys.stderr)
     sample = load_dataset(sample=True)
     analysis = load_analysis(checkpoints / FILE, quartet.records, sample.digest)
-    status = 0
-    for path in images:
-        try:
-            pixels = shared_decoder().decode(path.read_bytes(), crop)
-        except (PictureError, OSError) as error:
-            print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-            status = 1
-            continue
+    pictures, status = read_pictures(images, crop)
+    for path, picture in pictures.items():
+        said = write_picture(picture[0].numpy(), out, path.stem, quartet, analysis, sample)
         print(path)
-        for name, said in write_picture(pixels, out, path.stem, quartet, analysis, sample).items():
-            print(f"  {name:<12}{said}")
+        for name, told in said.items():
+            print(f"  {name:<12}{told}")
     write_changes(out, quartet.records, analysis)
     print(f"the figures are in {out}")
     return status
 
 
-def analyse(checkpoints: Checkpoints = Path("checkpoints"), own: File = None) -> int:
+def analyse(
+    checkpoints: Checkpoints = Path("checkpoints"),
+    own: File = None,
+    start: Folder = None,
+    out: File = None,
+) -> int:
     """Compute what explanations need of a folder of checkpoints, and write it beside them.
 
     Some minutes on two cores, on the embedded sample; needs no data set.
@@ -66,8 +65,9 @@ def analyse(checkpoints: Checkpoints = Path("checkpoints"), own: File = None) ->
     Example: python -m trainer analyse --checkpoints runs/train
 
     Args:
-        own: A short run's .safetensors file, to be explained beside the analysed set; the result
-            goes beside it.
+        own: A short run's .safetensors file, to be explained beside the analysed set.
+        start: The folder of what that run began with, where it is none of the set.
+        out: Where the result goes; by default beside what it explains.
     """
     from trainer.data import load_dataset
     from trainer.explain.analysed import FILE, load_analysis, save_analysis
@@ -77,9 +77,10 @@ def analyse(checkpoints: Checkpoints = Path("checkpoints"), own: File = None) ->
     if own is None:
         path, analysis = checkpoints / FILE, analyse_set(checkpoints, sample, _tell)
     else:
-        plane = load_analysis(checkpoints / FILE, {}, sample.digest).plane
+        known = load_analysis(checkpoints / FILE, {}, sample.digest)
         path = own.with_name(f"{own.stem}.{FILE}")
-        analysis = analyse_own(own, checkpoints, sample, plane, _tell)
+        analysis = analyse_own(own, checkpoints, sample, known, _tell, start)
+    path = out or path
     size = save_analysis(path, analysis)
     print(f"{path} is written: {size / 1e6:.1f} MB")
     return 0

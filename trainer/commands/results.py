@@ -9,7 +9,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from trainer.commands.flags import Checkpoints, File, Images, Only, Source, Switch
-from trainer.errors import PictureError
+from trainer.commands.pictures import read_pictures
 from trainer.wording import count
 
 _FOLDERS = PrimitiveConstructorSpec[tuple[Path, ...]](
@@ -76,7 +76,7 @@ def predict(
         top: Classes shown.
         as_json: All ten probabilities as JSON, and whether the picture looks familiar.
     """
-    from trainer.predict import Quartet, read_picture
+    from trainer.predict import Quartet
     from trainer.wording import describe_foreign
 
     quartet = Quartet(checkpoints)
@@ -85,14 +85,8 @@ def predict(
     results: dict[str, Any] = {}
     notes: dict[str, str] = {}
     decider = quartet.decider and quartet.records[quartet.decider].familiarity
-    status = 0
-    for path in images:
-        try:
-            pixels = read_picture(path, crop)
-        except (PictureError, OSError) as error:
-            print(f"error: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
-            status = 1
-            continue
+    pictures, status = read_pictures(images, crop)
+    for path, pixels in pictures.items():
         answers = quartet.classify(pixels)
         results[str(path)] = answers.of_picture(0)
         if decider and answers.familiar is not None and not answers.familiar[0]:

@@ -35,20 +35,23 @@ class ModelFacts(Part):
     image_px: int
     backbone: str
     """The model whose backbone this one has, itself included: the frozen pair has one."""
+    start: str = PLAIN_BACKBONE
+    """What movement and similarity are measured from: `backbone`, or what its record names."""
     movement: dict[str, float]
-    """Layer to relative distance from the set's plain backbone (`movement.measure_movement`)."""
+    """Layer to relative distance from the start (`movement.measure_movement`)."""
     stage_movement: dict[str, float]
     """The same over whole stages: `stem`, `layer1` to `layer4`."""
     similarity: dict[str, float]
-    """Stage (`layer1` to `layer4`, `features`) to linear CKA with the plain backbone, on the
-    sample's test images at the model's own input size (`similarity.measure_cka`)."""
+    """Stage (`layer1` to `layer4`, `features`) to linear CKA with the start, on the sample's test
+    images at the model's own input size (`similarity.measure_cka`)."""
 
 
 class PathFacts(Part):
     """How right the models on a straight line are."""
 
     start: str
-    """A model, or `backbone`: the weights the end's run began with, new last layer included."""
+    """A model, or what the end's run began with: `backbone` under a new last layer, or what its
+    record names."""
     end: str
     right: tuple[int, ...]
     """Of the sample's test images, how many are answered right, at so many
@@ -103,13 +106,12 @@ def name_path(start: str, end: str) -> str:
     return f"{start}-{end}"
 
 
-def load_path(analysis: Analysis, start: str, end: str, folder: FilePath, ends: FilePath) -> Path:
+def load_path(analysis: Analysis, start: str, end: str, starts: FilePath, ends: FilePath) -> Path:
     """A path whose models can be asked.
 
     Args:
         start, end: of one of `analysis.facts.paths`.
-        folder: of the set's checkpoints.
-        ends: folder of the end's checkpoint: `folder`, or a job's own.
+        starts, ends: folders of the two checkpoints.
 
     Raises:
         CheckpointError: a checkpoint is missing or damaged.
@@ -118,10 +120,10 @@ def load_path(analysis: Analysis, start: str, end: str, folder: FilePath, ends: 
     facts = analysis.find_path(start, end)
     checkpoint = load_checkpoint(ends, end)
     if facts.start == PLAIN_BACKBONE:
-        backbone = load_checkpoint(folder, BACKBONE_OF).weights
+        backbone = load_checkpoint(starts, BACKBONE_OF).weights
         first: Mapping[str, Tensor] = {**backbone, **analysis.heads[end]}
     else:
-        first = load_checkpoint(folder, start).weights
+        first = load_checkpoint(starts, start).weights
     statistics = analysis.statistics.get(name_path(start, end))
     return Path(first, checkpoint.weights, checkpoint.record.recipe.image_px, statistics)
 

@@ -1,5 +1,6 @@
 """Analyses a set of checkpoints: all that explanations need and that takes longer than a second."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -10,16 +11,17 @@ from torch import Tensor
 from trainer.augment import normalise
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.data import Dataset, Split, evaluated_rows, split_validation
+from trainer.errors import CheckpointError
 from trainer.explain.analysed import Analysis, AnalysisFacts, ModelFacts, PathFacts, name_path
-from trainer.explain.movement import measure_movement, measure_stage_movement
 from trainer.explain.neighbours import Bank, quantise
 from trainer.explain.paths import BATCH, Path, have_one_backbone, interpolate, list_places
-from trainer.explain.plane import Plane, fit_plane
+from trainer.explain.plane import Plane, Projection, fit_plane
 from trainer.explain.reestimation import estimate_statistics
 from trainer.explain.similarity import measure_cka
+from trainer.explain.starts import SAME, Start, describe_weights, find_start
 from trainer.model import Backbone, build_pretrained
 from trainer.predict import Quartet
-from trainer.recipe import BACKBONE_OF, PAIRS, PLAIN_BACKBONE, RECIPE_NAMES
+from trainer.recipe import PAIRS, PLAIN_BACKBONE
 from trainer.resnet import STAGE_NAMES, FoldedBackbone, is_head
 
 POINTS = 11
@@ -33,11 +35,13 @@ Weights = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class _Features:
-    """What models make of the sample, `(N, 512)` float32 each."""
+class _Seen:
+    """What a backbone makes of the sample."""
 
-    training: dict[str, Tensor]
-    test: dict[str, Tensor]
+    bank: Bank
+    projection: Projection
+    points: Tensor
+    """`(test images, 2)` float32."""
 
 
 def analyse_set(folder: FilePath, sample: Dataset, tell: Tell) -> Analysis:
@@ -52,65 +56,84 @@ def analyse_set(folder: FilePath, sample: Dataset, tell: Tell) -> Analysis:
     quartet = Quartet(folder)
     models = {name: load_checkpoint(folder, name) for name in quartet.records}
     analyser = _Analyser(folder, sample, tell)
-    features = analyser.compute_features(quartet)
     shared = {name: next(iter(quartet.body_of(name).heads)) for name in models}
+    training, test = analyser.compute_training(quartet), analyser.compute_test(quartet)
     tell("map of features")
-    plane = fit_plane({name: features.training[name] for name in dict.fromkeys(shared.values())})
+    plane = fit_plane({name: training[name] for name in dict.fromkeys(shared.values())})
+    seen = {
+        like: analyser.see(plane, training[like], test[like])
+        for like in dict.fromkeys(shared.values())
+    }
     pairs = [pair for pair in PAIRS if models.keys() >= set(pair)]
-    return analyser.analyse(models, shared, features, plane, pairs)
+    return analyser.analyse(models, shared, seen, test, plane, pairs)
 
 
 def analyse_own(
-    file: FilePath, folder: FilePath, sample: Dataset, plane: Plane, tell: Tell
+    file: FilePath,
+    folder: FilePath,
+    sample: Dataset,
+    known: Analysis,
+    tell: Tell,
+    earlier: FilePath | None = None,
 ) -> Analysis:
-    """Analyses the model of a short run, to be shown beside a set.
+    """Analyses the model of a short run against what it began with, to be shown beside a set.
 
     Args:
         file: its checkpoint's .safetensors file.
         folder: of the set's checkpoints.
-        plane: of the set's analysis, which the model's map shares.
+        known: the set's analysis, whose plane the model's map shares.
+        earlier: folder of the checkpoint it went on from, where that is none of the set.
 
     Raises:
-        CheckpointError: a checkpoint is missing or damaged.
+        CheckpointError: a checkpoint, its start's among them, is missing or damaged.
     """
     name = file.stem
+    model = load_checkpoint(file.parent, name)
     quartet = Quartet(file.parent, (name,))
-    analyser = _Analyser(folder, sample, tell)
-    features = analyser.compute_features(quartet)
-    models = {name: load_checkpoint(file.parent, name)}
-    return analyser.analyse(models, {name: name}, features, plane, [])
+    analyser = _Analyser(folder, sample, tell, earlier)
+    test = analyser.compute_test(quartet)
+    like = _find_like(model, folder, known)
+    if like is None:
+        seen = analyser.see(known.plane, analyser.compute_training(quartet)[name], test[name])
+    else:
+        seen = _Seen(known.banks[like], known.projections[like], known.points[like])
+    return analyser.analyse({name: model}, {name: name}, {name: seen}, test, known.plane, [])
 
 
 class _Analyser:
-    """Computes the parts of an analysis on the embedded sample, against one plain backbone."""
+    """Computes the parts of an analysis on the embedded sample, each model against its start."""
 
-    def __init__(self, folder: FilePath, sample: Dataset, tell: Tell) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: FilePath, sample: Dataset, tell: Tell, earlier: FilePath | None = None
+    ) -> None:
+        self._folder, self._earlier = folder, earlier
         self._sample = sample
         self._training: Split = split_validation(sample)[0]
         self._estimated = self._training.images[evaluated_rows(len(self._training), ESTIMATED_ON)]
         self._tell = tell
-        self._plain: Weights = load_checkpoint(folder, BACKBONE_OF).weights
 
-    def compute_features(self, quartet: Quartet) -> _Features:
-        """The sample's features in every model."""
-        self._tell("features of the sample")
-        parts = {}
-        for part, images in (
-            ("training", self._training.images),
-            ("test", self._sample.test.images),
-        ):
-            batches = [quartet.classify(batch).features for batch in images.split(BATCH)]
-            parts[part] = {
-                name: torch.cat([batch[name] for batch in batches]) for name in quartet.records
-            }
-        return _Features(**parts)
+    def compute_training(self, quartet: Quartet) -> dict[str, Tensor]:
+        """Each model's features `(M, 512)` float32 of the sample's training images."""
+        self._tell("features of the training images")
+        return _compute_features(quartet, self._training.images)
+
+    def compute_test(self, quartet: Quartet) -> dict[str, Tensor]:
+        """Those of its test images, `(N, 512)`."""
+        self._tell("features of the test images")
+        return _compute_features(quartet, self._sample.test.images)
+
+    def see(self, plane: Plane, training: Tensor, test: Tensor) -> _Seen:
+        """What follows from a backbone's features of the training and the test images."""
+        projection = plane.fit(training)
+        bank = Bank(quantise(training), self._training.labels)
+        return _Seen(bank, projection, projection.place(test))
 
     def analyse(
         self,
         models: Mapping[str, Checkpoint],
         shared: Mapping[str, str],
-        features: _Features,
+        seen: Mapping[str, _Seen],
+        test: Mapping[str, Tensor],
         plane: Plane,
         pairs: list[tuple[str, str]],
     ) -> Analysis:
@@ -118,34 +141,36 @@ class _Analyser:
 
         Args:
             shared: model to the first with the same backbone.
+            seen: what each of these makes of the sample.
+            test: each model's features of the test images.
             pairs: models between which there is a path.
         """
-        banks, projections, points = {}, {}, {}
         facts: dict[str, ModelFacts] = {}
+        starts = {
+            name: find_start(model.record, self._folder, self._earlier)
+            for name, model in models.items()
+        }
         for name, like in shared.items():
-            banks[name] = Bank(quantise(features.training[like]), self._training.labels)
-            projections[name] = plane.fit(features.training[like])
-            points[name] = projections[name].place(features.test[like])
             similarity = facts[like].similarity if like in facts else None
-            facts[name] = self._describe(models[name], like, similarity)
-        starts = {name: self._find_start(model) for name, model in models.items()}
+            if similarity is None:
+                similarity = self._compare_features(models[name], starts[name])
+            facts[name] = describe_weights(models[name], starts[name], like, similarity)
         paths, statistics = [], {}
-        lines = [(start[0], name, start[1]) for name, start in starts.items() if start]
+        first = {name: _complete_start(start, models[name]) for name, start in starts.items()}
+        lines = [(starts[name].name, name, weights) for name, weights in first.items()]
         lines += [(one, other, models[one].weights) for one, other in pairs]
         for start, end, weights in lines:
             if start in models and not _have_one_size(models[start], models[end]):
                 continue
             self._tell(f"path from {start} to {end}")
             path = self._build_path(weights, models[end])
-            paths.append(
-                PathFacts(start=start, end=end, right=self._count_right(path, features.test[end]))
-            )
+            paths.append(PathFacts(start=start, end=end, right=self._count_right(path, test[end])))
             if path.statistics is not None:
                 statistics[name_path(start, end)] = path.statistics
         heads = {
-            name: {key: tensor.float() for key, tensor in start[1].items() if is_head(key)}
-            for name, start in starts.items()
-            if start and start[0] == PLAIN_BACKBONE
+            name: {key: tensor.float() for key, tensor in weights.items() if is_head(key)}
+            for name, weights in first.items()
+            if starts[name].name == PLAIN_BACKBONE
         }
         described = AnalysisFacts(
             sample_digest=self._sample.digest,
@@ -154,29 +179,23 @@ class _Analyser:
             paths=tuple(paths),
             explained=plane.explained,
         )
-        return Analysis(described, plane, banks, projections, points, heads, statistics)
-
-    def _describe(
-        self, model: Checkpoint, like: str, similarity: dict[str, float] | None
-    ) -> ModelFacts:
-        if similarity is None:
-            self._tell(f"similarity of {model.name}'s features to the backbone's")
-            similarity = self._compare_features(model)
-        return ModelFacts(
-            weights_sha256=model.record.weights_sha256,
-            image_px=model.record.recipe.image_px,
-            backbone=like,
-            movement=measure_movement(self._plain, model.weights),
-            stage_movement=measure_stage_movement(self._plain, model.weights),
-            similarity=similarity,
+        return Analysis(
+            facts=described,
+            plane=plane,
+            banks={name: seen[like].bank for name, like in shared.items()},
+            projections={name: seen[like].projection for name, like in shared.items()},
+            points={name: seen[like].points for name, like in shared.items()},
+            heads=heads,
+            statistics=statistics,
         )
 
-    def _compare_features(self, model: Checkpoint) -> dict[str, float]:
-        """CKA of each stage's maps, and of the features, with the plain backbone's."""
+    def _compare_features(self, model: Checkpoint, start: Start) -> dict[str, float]:
+        """CKA of each stage's maps, and of the features, with the start's."""
+        if have_one_backbone(start.weights, model.weights):
+            return SAME
+        self._tell(f"similarity of {model.name}'s features to those of {start.name}")
         own = self._list_maps(model.weights, model.record.recipe.image_px)
-        plain = own
-        if not have_one_backbone(self._plain, model.weights):
-            plain = self._list_maps(self._plain, model.record.recipe.image_px)
+        plain = self._list_maps(start.weights, model.record.recipe.image_px)
         return {stage: measure_cka(plain[stage], own[stage]) for stage in own}
 
     def _list_maps(self, weights: Weights, image_px: int) -> dict[str, Tensor]:
@@ -192,21 +211,6 @@ class _Analyser:
             for index, stage in enumerate(STAGE_NAMES)
         }
         return {**maps, "features": maps[STAGE_NAMES[-1]].mean(dim=(2, 3))}
-
-    def _find_start(self, model: Checkpoint) -> tuple[str, Weights] | None:
-        """Name and weights that a model's run began with; None where they are not at hand."""
-        origin = model.record.origin
-        if origin is not None and origin.start in RECIPE_NAMES:
-            return origin.start, load_checkpoint(self._folder, origin.start).weights
-        if origin is not None and origin.start != PLAIN_BACKBONE:
-            return None
-        body = {
-            name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in self._plain.items()
-            if not is_head(name)
-        }
-        seed = model.record.recipe.seed
-        return PLAIN_BACKBONE, build_pretrained(Backbone("", "", body), seed).state_dict()
 
     def _build_path(self, start: Weights, end: Checkpoint) -> Path:
         image_px = end.record.recipe.image_px
@@ -229,6 +233,36 @@ class _Analyser:
                 logits = path.classify(place, test.images)
             right.append(int((logits.argmax(dim=1) == test.labels).sum()))
         return tuple(right)
+
+
+def _compute_features(quartet: Quartet, images: Tensor) -> dict[str, Tensor]:
+    batches = [quartet.classify(batch).features for batch in images.split(BATCH)]
+    return {name: torch.cat([batch[name] for batch in batches]) for name in quartet.records}
+
+
+def _find_like(model: Checkpoint, folder: FilePath, known: Analysis) -> str | None:
+    """A model of the set that has the same backbone, and sees images of the same size."""
+    for name, facts in known.facts.models.items():
+        if facts.image_px != model.record.recipe.image_px:
+            continue
+        with contextlib.suppress(CheckpointError):  # analysed once, and gone
+            if have_one_backbone(load_checkpoint(folder, name).weights, model.weights):
+                return name
+    return None
+
+
+def _complete_start(start: Start, model: Checkpoint) -> Weights:
+    """The state dict a model's run began with: over the plain backbone, the last layer that its
+    seed drew."""
+    if start.name != PLAIN_BACKBONE:
+        return start.weights
+    body = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in start.weights.items()
+        if not is_head(name)
+    }
+    whole: Weights = build_pretrained(Backbone("", "", body), model.record.recipe.seed).state_dict()
+    return whole
 
 
 def _have_one_size(one: Checkpoint, other: Checkpoint) -> bool:

@@ -12,9 +12,9 @@ from trainer.explain.explanation import Explanation
 from trainer.explain.painting import paint_heat
 from trainer.explain.paths import list_places
 from trainer.explain.perturbations import Curve, Kind
-from trainer.palette import CLASS_COLOURS, COLOURS, OWN_COLOUR, STAGE_COLOURS
+from trainer.palette import CLASS_COLOURS, COLOURS, STAGE_COLOURS, colour_of
 from trainer.plotting import STYLE, save_figure
-from trainer.recipe import CLASSES
+from trainer.recipe import CLASSES, PLAIN_BACKBONE
 from trainer.record import Records
 
 _HEAT_PX = 192
@@ -58,11 +58,11 @@ def draw_curves(curves: Mapping[Kind, Curve]) -> bytes:
             for name, confidence in curve.confidence.items():
                 shares = (100 * confidence).tolist()
                 label = name if index == 0 else None
-                axes.plot(amounts, shares, color=_colour(name), label=label)
+                axes.plot(amounts, shares, color=colour_of(name), label=label)
                 broken = curve.breaks[name]
                 if broken is not None:
                     height = shares[amounts.index(broken)]
-                    axes.plot([broken], [height], "x", color=_colour(name))
+                    axes.plot([broken], [height], "x", color=colour_of(name))
             axes.set_xlabel(f"{curve.perturbation.label.lower()}, {curve.perturbation.unit}")
             axes.set_ylabel("confidence, %")
             axes.set_ylim(0, 105)
@@ -72,16 +72,17 @@ def draw_curves(curves: Mapping[Kind, Curve]) -> bytes:
 
 
 def draw_changes(analysis: Analysis) -> bytes:
-    """How far every layer moved from the plain backbone, and how alike its features still are."""
+    """How far every layer moved from its model's start, and how alike its features still are."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.8), layout="constrained")
         moved, alike = figure.subplots(1, 2)
         for name, model in analysis.facts.models.items():
-            style = {"color": _colour(name), "marker": "o", "markersize": 3, "label": name}
+            label = name if model.start == PLAIN_BACKBONE else f"{name} (from {model.start})"
+            style = {"color": colour_of(name), "marker": "o", "markersize": 3, "label": label}
             moved.plot(list(model.movement), [100 * d for d in model.movement.values()], **style)
             style.pop("label")
             alike.plot(list(model.similarity), list(model.similarity.values()), **style)
-        moved.set_ylabel("distance from the backbone, % of its norm")
+        moved.set_ylabel("distance from the start, % of its norm")
         moved.tick_params(axis="x", rotation=90, labelsize=6)
         alike.set_ylabel("similarity of features (CKA)")
         alike.set_ylim(top=1.02)
@@ -124,11 +125,13 @@ def draw_paths(analysis: Analysis) -> bytes:
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for path in analysis.facts.paths:
-            between = path.start in analysis.facts.models
+            between = path.start in COLOURS and path.end in COLOURS
             shares = [100 * right / analysis.facts.test_count for right in path.right]
             label = f"{path.start} to {path.end}"
             line = "--" if between else "-"
-            axes.plot(list_places(len(shares)), shares, line, color=_colour(path.end), label=label)
+            axes.plot(
+                list_places(len(shares)), shares, line, color=colour_of(path.end), label=label
+            )
         axes.set_xlabel("share of the way")
         axes.set_ylabel("test accuracy, %")
         axes.grid(alpha=0.3)
@@ -169,7 +172,3 @@ def _list_neighbours(explanation: Explanation) -> list[tuple[int, int]]:
         if found is None
         else list(zip(found.rows[0].tolist(), found.labels[0].tolist(), strict=True))
     )
-
-
-def _colour(name: str) -> str:
-    return COLOURS.get(name, OWN_COLOUR)

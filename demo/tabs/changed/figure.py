@@ -13,6 +13,7 @@ def draw_figure(
     key: Sequence[tuple[str, str]] = (),
     marks: Sequence[tuple[str, str]] = (),
     also: str = "",
+    query: str = "",
 ) -> str:
     """A part of the tab.
 
@@ -23,6 +24,7 @@ def draw_figure(
         key: label and colour of what the charts show.
         marks: signs in the charts, and what they stand for.
         also: of what the figure cannot tell, what depends on the models.
+        query: `Scene.query`.
     """
     return render(
         "figure.html",
@@ -33,4 +35,5 @@ def draw_figure(
         cannot=words.CANNOT,
         limits=f"{words.CANNOT_TELL[part]} {also}".strip(),
         exports=words.EXPORTS[part],
+        query=query,
     )

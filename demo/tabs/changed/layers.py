@@ -1,22 +1,32 @@
-"""How far every layer moved from the backbone, and how alike its features still are."""
+"""How far every layer moved from its model's start, and how alike its features still are."""
 
 from demo.charts import Axis, Line, draw_chart, span
+from demo.jobs.backend import NAME
 from demo.tabs.changed.figure import draw_figure
+from demo.tabs.changed.own import name_start
+from demo.tabs.changed.scene import Scene
 from demo.words import changed as words
-from demo.words.common import LABELS
-from trainer.explain.analysed import Analysis, ModelFacts
-from trainer.palette import COLOURS
+from demo.words.common import label_of
+from trainer.explain.analysed import ModelFacts
+from trainer.palette import colour_of
 from trainer.resnet import name_stage
 from trainer.wording import percent
 
 
-def draw_layers(analysis: Analysis) -> str:
+def draw_layers(scene: Scene) -> str:
     """Both charts, what they show in words, and their files."""
-    models = analysis.facts.models
-    moved, alike = words.describe_movement(models), words.describe_similarity(models)
-    charts = [_draw_movement(models, moved), _draw_similarity(models, alike)]
-    key = [(LABELS[name], COLOURS[name]) for name in models]
-    return draw_figure("layers", charts, "", key)
+    models = scene.analysis.facts.models
+    four = {name: model for name, model in models.items() if name != NAME}
+    moved, alike = words.describe_movement(four), words.describe_similarity(four)
+    said = ""
+    if scene.own is not None:
+        said = words.describe_own_movement(models[NAME], name_start(scene.own))
+    charts = [
+        _draw_movement(models, f"{moved} {said}".strip()),
+        _draw_similarity(models, f"{alike} {said}".strip()),
+    ]
+    key = [(label_of(name), colour_of(name)) for name in models]
+    return draw_figure("layers", charts, said, key, query=scene.query)
 
 
 def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:
@@ -27,8 +37,8 @@ def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:
     ticks = [(sum(at) / len(at), words.STAGES[stage]) for stage, at in stages.items()]
     lines = [
         Line(
-            LABELS[name],
-            COLOURS[name],
+            label_of(name),
+            colour_of(name),
             list(enumerate(model.movement.values())),
             [f"{layer} {percent(moved, 2)}" for layer, moved in model.movement.items()],
         )
@@ -41,10 +51,11 @@ def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:
 
 def _draw_similarity(models: dict[str, ModelFacts], said: str) -> str:
     stages = list(next(iter(models.values())).similarity)
+    models = {name: model for name, model in models.items() if model.similarity}
     lines = [
         Line(
-            LABELS[name],
-            COLOURS[name],
+            label_of(name),
+            colour_of(name),
             list(enumerate(model.similarity.values())),
             [f"{words.STAGES[stage]} {cka:.3f}" for stage, cka in model.similarity.items()],
         )

@@ -1,6 +1,5 @@
 """The map of features: the test images in every model, and the images at a chosen place."""
 
-import functools
 from collections import Counter
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from demo.answers import RecordedAnswers
 from demo.tabs.changed.figure import draw_figure
 from demo.tabs.changed.picture import Picture
+from demo.tabs.changed.scene import Scene
 from demo.tabs.changed.view import EVERY, SIDE, Spot, View, read_spot
 from demo.tabs.changes import Part
 from demo.tabs.images import ImagePages
@@ -18,16 +18,12 @@ from demo.tabs.shared import ON_CHOICE, create_html
 from demo.templates import render
 from demo.words import changed as words
 from trainer.data import Split, load_dataset, load_sample_rows
-from trainer.explain.analysed import Analysis
 from trainer.explain.plane import measure_separation
 from trainer.palette import CLASS_COLOURS
 from trainer.recipe import CLASSES
 
 NEAR = 12
 """Images that a place shows."""
-MARGIN = 4.0
-"""Of a map's hundredths, what stays free at its edges."""
-
 Cell = tuple[str, int, int]
 """Of a confusion matrix: model, true and predicted class."""
 
@@ -35,37 +31,10 @@ Cell = tuple[str, int, int]
 class MapPart:
     """Draws, and tells what a view shows; the tab answers events."""
 
-    def __init__(self, analysis: Analysis, answers: RecordedAnswers, images: ImagePages) -> None:
-        self._analysis, self._answers, self._images = analysis, answers, images
+    def __init__(self, answers: RecordedAnswers, images: ImagePages) -> None:
+        self._answers, self._images = answers, images
         self._test: Split = load_dataset(sample=True).test
         self._rows = find_rows(self._test.labels, answers.labels)
-        self._shared: dict[str, list[str]] = {}
-        for name, model in analysis.facts.models.items():
-            self._shared.setdefault(model.backbone, []).append(name)
-
-    @functools.cached_property
-    def _frame(self) -> "Frame":
-        return Frame(torch.cat([self._analysis.points[name] for name in self._shared]))
-
-    @functools.cached_property
-    def _places(self) -> dict[str, Tensor]:
-        """Where the test images lie on each map, `(N, 2)`."""
-        return {name: self._frame.place(self._analysis.points[name]) for name in self._shared}
-
-    @functools.cached_property
-    def _said(self) -> str:
-        """How far the maps tell the classes apart."""
-        facts, points = self._analysis.facts, self._analysis.points
-        separation = {
-            tuple(names): measure_separation(points[name], self._test.labels)
-            for name, names in self._shared.items()
-        }
-        return words.describe_separation(separation, facts.test_count)
-
-    @property
-    def backbones(self) -> list[str]:
-        """The models that a map is named after: one a backbone."""
-        return list(self._shared)
 
     def draw(self) -> None:
         """The components, empty."""
@@ -75,32 +44,33 @@ class MapPart:
         self.maps = create_html(js_on_load=ON_CHOICE, elem_id="maps", min_height=400)
         self.images = create_html(elem_id="map-images", min_height=60)
 
-    def list_parts(self, view: View, picture: Picture, cell: Any) -> list[Part]:
+    def list_parts(self, scene: Scene, view: View, picture: Picture, cell: Any) -> list[Part]:
         """
         Args:
             cell: chosen under Accuracy, as the page holds it.
         """
         lit = read_cell(cell, self._answers)
-        facts = (view.shown, view.spot, picture.key, lit)
+        facts = (scene.mark, view.shown, view.spot, picture.key, lit)
+        images = (scene.mark, view.spot)
         return [
-            Part(self.maps, facts, lambda: self._draw_maps(view, picture, lit)),
-            Part(self.images, view.spot, lambda: self._draw_images(view)),
+            Part(self.maps, facts, lambda: self._draw_maps(scene, view, picture, lit)),
+            Part(self.images, images, lambda: self._draw_images(scene, view)),
         ]
 
-    def find_near(self, spot: Spot) -> list[int]:
-        """Indices of the test images nearest to a place on a map, the nearest first."""
-        there = torch.tensor([spot.x, spot.y], dtype=torch.float32)
-        distances = (self._places[spot.model] - there).square().sum(dim=1)
-        near: list[int] = distances.argsort(stable=True)[:NEAR].tolist()
-        return near
+    def _describe(self, scene: Scene) -> str:
+        """How far the maps tell the classes apart."""
+        separation = {
+            tuple(names): measure_separation(scene.analysis.points[name], self._test.labels)
+            for name, names in scene.shared.items()
+        }
+        return words.describe_separation(separation, scene.analysis.facts.test_count)
 
-    def _draw_maps(self, view: View, picture: Picture, cell: Cell | None) -> str:
+    def _draw_maps(self, scene: Scene, view: View, picture: Picture, cell: Cell | None) -> str:
         lit = self._find_lit(cell)
-        spot = read_spot(view.spot, self.backbones)
-        near = self.find_near(spot) if spot else []
+        spot = read_spot(view.spot, scene.shared)
+        near = find_near(scene, spot) if spot else []
         maps = [
-            self._draw_map(name, names, view, picture, lit, near, spot)
-            for name, names in self._shared.items()
+            self._draw_map(scene, name, view, picture, lit, near, spot) for name in scene.shared
         ]
         marks = [
             ("\u2605", words.STAR if picture.features else words.NO_PICTURE),
@@ -108,20 +78,21 @@ class MapPart:
             *([("\u25cb", words.RING)] if near else []),
         ]
         key = [(name, CLASS_COLOURS[label]) for label, name in enumerate(CLASSES)]
-        share = words.describe_share(self._analysis.facts.explained)
-        return draw_figure("map", maps, self._said, key, marks, share)
+        share = words.describe_share(scene.analysis.facts.explained)
+        return draw_figure("map", maps, self._describe(scene), key, marks, share, scene.query)
 
     def _draw_map(
         self,
+        scene: Scene,
         name: str,
-        names: list[str],
         view: View,
         picture: Picture,
         lit: list[int],
         near: list[int],
         spot: Spot | None,
     ) -> str:
-        places = [(round(x, 1), round(y, 1)) for x, y in self._places[name].tolist()]
+        names = scene.shared[name]
+        places = [(round(x, 1), round(y, 1)) for x, y in scene.places[name].tolist()]
         labels = self._test.labels.tolist()
         dots = [
             {
@@ -135,8 +106,8 @@ class MapPart:
         ]
         star = None
         if name in picture.features:
-            point = self._analysis.projections[name].place(picture.features[name])
-            star = self._frame.place(point)[0].clamp(0, SIDE).round(decimals=1).tolist()
+            point = scene.analysis.projections[name].place(picture.features[name])
+            star = scene.frame.place(point)[0].clamp(0, SIDE).round(decimals=1).tolist()
         x, y = (spot.x, spot.y) if spot and spot.model == name else (SIDE // 2, SIDE // 2)
         return render(
             "map.html",
@@ -160,12 +131,12 @@ class MapPart:
         )
         return found
 
-    def _draw_images(self, view: View) -> str:
-        spot = read_spot(view.spot, self.backbones)
+    def _draw_images(self, scene: Scene, view: View) -> str:
+        spot = read_spot(view.spot, scene.shared)
         if spot is None:
             return self._images.show(words.NO_IMAGES, "")
-        near = self.find_near(spot)
-        heading = words.describe_near(self._shared[spot.model], len(near))
+        near = find_near(scene, spot)
+        heading = words.describe_near(scene.shared[spot.model], len(near))
         if self._rows is None:
             return self._images.show(heading, words.OTHER_IMAGES)
         counts = Counter(self._test.labels[near].tolist()).most_common()
@@ -173,22 +144,12 @@ class MapPart:
         return self._images.show(heading, words.describe_classes(counts), rows)
 
 
-class Frame:
-    """Where points of the plane lie on a map that shows all of some, both axes on one scale."""
-
-    def __init__(self, points: Tensor) -> None:
-        """
-        Args:
-            points: `(N, 2)`.
-        """
-        low, high = points.amin(dim=0), points.amax(dim=0)
-        self._middle, self._extent = (low + high) / 2, float((high - low).max()) or 1.0
-
-    def place(self, points: Tensor) -> Tensor:
-        """`(N, 2)` in hundredths from the left and the top of a map."""
-        scale = (SIDE - 2 * MARGIN) / self._extent
-        across = (points - self._middle) * scale
-        return SIDE / 2 + across * torch.tensor([1.0, -1.0])
+def find_near(scene: Scene, spot: Spot) -> list[int]:
+    """Indices of the test images nearest to a place on a map, the nearest first."""
+    there = torch.tensor([spot.x, spot.y], dtype=torch.float32)
+    distances = (scene.places[spot.model] - there).square().sum(dim=1)
+    near: list[int] = distances.argsort(stable=True)[:NEAR].tolist()
+    return near
 
 
 def find_rows(labels: Tensor, measured: Tensor) -> Tensor | None:

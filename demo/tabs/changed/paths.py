@@ -1,6 +1,5 @@
 """A path between two models: how right those on it are, and what one says of the picture."""
 
-import functools
 from pathlib import Path as FilePath
 
 import gradio as gr
@@ -8,19 +7,21 @@ import torch
 from torch import Tensor
 
 from demo.charts import Line, draw_chart, span
-from demo.models import Models
+from demo.jobs.backend import NAME
+from demo.recent import Recent
 from demo.tabs.changed.figure import draw_figure
 from demo.tabs.changed.picture import Picture
+from demo.tabs.changed.scene import Scene
 from demo.tabs.changed.view import SIDE, View
 from demo.tabs.changes import Part
 from demo.tabs.shared import create_html
 from demo.templates import render
 from demo.words import changed as words
 from trainer.calibration import temper
-from trainer.explain.analysed import Analysis, load_path, name_path
+from trainer.explain.analysed import load_path
 from trainer.explain.paths import Path, list_places
-from trainer.palette import COLOURS
-from trainer.recipe import CLASSES, PLAIN_BACKBONE
+from trainer.palette import colour_of
+from trainer.recipe import CLASSES
 from trainer.wording import percent
 
 PATHS_KEPT = 2
@@ -32,34 +33,28 @@ TOP = 3
 class PathPart:
     """Draws, and tells what a view shows; the tab answers events."""
 
-    def __init__(self, checkpoints: FilePath, analysis: Analysis, models: Models) -> None:
+    def __init__(self, checkpoints: FilePath) -> None:
         """
         Args:
-            checkpoints: folder of the models.
+            checkpoints: folder of the four.
         """
-        self._folder, self._analysis = checkpoints, analysis
-        self._records = models.records
-        ends = {*models.records, PLAIN_BACKBONE}
-        self.facts = {
-            name_path(path.start, path.end): path
-            for path in analysis.facts.paths
-            if {path.start, path.end} <= ends
-        }
-        """Name to path, of those between models that are at hand."""
-        self._load = functools.lru_cache(PATHS_KEPT)(self._load_path)
+        self._checkpoints = checkpoints
+        self._loaded: Recent[Path] = Recent(PATHS_KEPT)
 
-    def draw(self, view: View) -> None:
+    def draw(self, scene: Scene, view: View) -> None:
         """
         Args:
+            scene: of a visitor without a job.
             view: what is chosen at first.
         """
         gr.Markdown(f"{words.PATH_HEADING}\n{words.PATH_HINT}")
-        choices = [
-            (words.name_path(path.start, path.end), name) for name, path in self.facts.items()
-        ]
         with gr.Row():
             self.path = gr.Dropdown(
-                choices, value=view.path, label=words.PATH, min_width=280, elem_id="path"
+                list_choices(scene),
+                value=view.path,
+                label=words.PATH,
+                min_width=280,
+                elem_id="path",
             )
             self.place = gr.Slider(
                 0,
@@ -76,15 +71,19 @@ class PathPart:
             with gr.Column(scale=3, min_width=300):
                 self.curve = create_html(elem_id="path-curve", min_height=300)
 
-    def list_parts(self, view: View, picture: Picture) -> list[Part]:
-        """The curve, and the answer to the picture."""
-        where = (view.path, view.place)
+    def list_parts(self, scene: Scene, view: View, picture: Picture) -> list[Part]:
+        """The paths there are, the curve, and the answer to the picture."""
+        choices = list_choices(scene)
+        where = (scene.mark, view.path, view.place)
         return [
-            Part(self.curve, where, lambda: self._draw_curve(view)),
-            Part(self.answer, (*where, picture.key), lambda: self._draw_answer(view, picture)),
+            Part(self.path, choices, lambda: gr.Dropdown(choices=choices, value=view.path)),
+            Part(self.curve, where, lambda: draw_curve(scene, view)),
+            Part(
+                self.answer, (*where, picture.key), lambda: self._draw_answer(scene, view, picture)
+            ),
         ]
 
-    def classify(self, name: str, place: float, picture: Picture) -> Tensor | None:
+    def classify(self, scene: Scene, name: str, place: float, picture: Picture) -> Tensor | None:
         """Probabilities `(10,)` that the model at a place states of the picture; None without one.
 
         The temperature is mixed like the weights, so that the ends state what Compare does; the
@@ -93,45 +92,30 @@ class PathPart:
         pixels = picture.pixels
         if pixels is None:
             return None
-        path, facts = self._load(name), self.facts[name]
+        path, facts = self._load(scene, name), scene.paths[name]
         if path.statistics is None:
             logits = path.classify_features(place, picture.features[facts.end])
         else:
             logits = path.classify(place, torch.from_numpy(pixels)[None])
-        start = self._records.get(facts.start)
-        first, last = start.temperature if start else 1.0, self._records[facts.end].temperature
+        first, last = scene.list_temperatures(facts)
         return temper(logits, (1 - place) * first + place * last)[0]
 
-    def _load_path(self, name: str) -> Path:
-        facts = self.facts[name]
-        return load_path(self._analysis, facts.start, facts.end, self._folder, self._folder)
+    def _load(self, scene: Scene, name: str) -> Path:
+        facts, own = scene.paths[name], scene.own
+        theirs = own is not None and facts.end == NAME
+        key = f"{scene.mark if theirs else ''} {name}"
+        path = self._loaded.get(key)
+        if path is None:
+            starts = ends = self._checkpoints
+            if own is not None and theirs:
+                starts, ends = own.starts, own.folder
+            path = load_path(scene.analysis, facts.start, facts.end, starts, ends)
+            self._loaded.keep(key, path)
+        return path
 
-    def _draw_curve(self, view: View) -> str:
-        facts, images = self.facts[view.path], self._analysis.facts.test_count
-        shares = [right / images for right in facts.right]
-        places = list_places(len(shares))
-        line = Line(
-            "",
-            COLOURS[facts.end],
-            list(zip(places, shares, strict=True)),
-            [
-                f"{percent(at, 0)}: {percent(share)}"
-                for at, share in zip(places, shares, strict=True)
-            ],
-        )
-        said = words.describe_path(facts, images)
-        chart = draw_chart(
-            [line],
-            span(words.WAY_AXIS, places, unit=SIDE),
-            span(words.RIGHT_AXIS, shares, unit=100, whole=True),
-            said,
-            marked=view.place / SIDE,
-        )
-        return draw_figure("path", [chart], said)
-
-    def _draw_answer(self, view: View, picture: Picture) -> str:
-        facts, place = self.facts[view.path], view.place / SIDE
-        shares = self.classify(view.path, place, picture)
+    def _draw_answer(self, scene: Scene, view: View, picture: Picture) -> str:
+        facts, place = scene.paths[view.path], view.place / SIDE
+        shares = self.classify(scene, view.path, place, picture)
         top = [] if shares is None else shares.topk(TOP).indices.tolist()
         values = [] if shares is None else shares.tolist()
         said = words.NO_PICTURE
@@ -140,7 +124,34 @@ class PathPart:
         return render(
             "path.html",
             said=said,
-            note=words.describe_place(facts, self._analysis.facts.test_count, place),
-            colour=COLOURS[facts.end],
+            note=words.describe_place(facts, scene.analysis.facts.test_count, place),
+            colour=colour_of(facts.end),
             shown=[(CLASSES[label], values[label], percent(values[label])) for label in top],
         )
+
+
+def list_choices(scene: Scene) -> list[tuple[str, str]]:
+    """Every path by its name on screen."""
+    return [(words.name_path(path.start, path.end), name) for name, path in scene.paths.items()]
+
+
+def draw_curve(scene: Scene, view: View) -> str:
+    """How right the models along the chosen path are."""
+    facts, images = scene.paths[view.path], scene.analysis.facts.test_count
+    shares = [right / images for right in facts.right]
+    places = list_places(len(shares))
+    line = Line(
+        "",
+        colour_of(facts.end),
+        list(zip(places, shares, strict=True)),
+        [f"{percent(at, 0)}: {percent(share)}" for at, share in zip(places, shares, strict=True)],
+    )
+    said = words.describe_path(facts, images)
+    chart = draw_chart(
+        [line],
+        span(words.WAY_AXIS, places, unit=SIDE),
+        span(words.RIGHT_AXIS, shares, unit=100, whole=True),
+        said,
+        marked=view.place / SIDE,
+    )
+    return draw_figure("path", [chart], said, query=scene.query)

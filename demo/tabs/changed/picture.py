@@ -10,7 +10,7 @@ import numpy as np
 from gradio.utils import get_upload_folder
 from torch import Tensor
 
-from demo.models import Models
+from demo.models import Models, OwnModel
 from demo.server.addresses import name_sender_of
 from demo.uploads import read_pixels
 from trainer.errors import PictureError
@@ -26,6 +26,7 @@ class Picture:
     crop: Any
     request: gr.Request | None
     models: Models
+    own: OwnModel | None = None
 
     def __post_init__(self) -> None:
         self._read = False
@@ -56,4 +57,6 @@ class Picture:
         if self._features is None:
             found = self.pixels
             self._features = {} if found is None else self.models.look(found).answers.features
+            if found is not None and self.own is not None:
+                self._features = {**self._features, **self.own.look(found).features}
         return self._features

@@ -5,14 +5,18 @@ from demo.tabs.changed.figure import draw_figure
 from demo.templates import render
 from demo.words import training as words
 from demo.words.changed import STAGES
-from demo.words.common import LABELS
+from demo.words.common import label_of
 from trainer.palette import STAGE_COLOURS
 from trainer.record import Epoch, Records
 from trainer.wording import percent
 
 
-def draw_steps(records: Records) -> str:
-    """A chart a model whose record has step sizes, all on one scale; else the reason why not."""
+def draw_steps(records: Records, query: str = "") -> str:
+    """A chart a model whose record has step sizes, all on one scale; else the reason why not.
+
+    Args:
+        query: `Scene.query`.
+    """
     said = words.describe_steps(records)
     known = {
         name: [epoch for epoch in record.history if epoch.step_sizes]
@@ -34,11 +38,12 @@ def draw_steps(records: Records) -> str:
         lines = [_trace(stage, epochs) for stage in epochs[0].step_sizes or {}]
         numbers = [float(epoch.epoch) for epoch in epochs]
         charts.append(
-            draw_chart(lines, span(words.EPOCH_AXIS, numbers), y, said, title=LABELS[name])
+            draw_chart(lines, span(words.EPOCH_AXIS, numbers), y, said, title=label_of(name))
         )
     seen = {stage for epochs in known.values() for stage in epochs[0].step_sizes or {}}
     key = [(STAGES[stage], colour) for stage, colour in STAGE_COLOURS.items() if stage in seen]
-    return render("note.html", said=words.STEPS_HINT) + draw_figure("steps", charts, said, key)
+    figure = draw_figure("steps", charts, said, key, query=query)
+    return render("note.html", said=words.STEPS_HINT) + figure
 
 
 def _trace(stage: str, epochs: list[Epoch]) -> Line:
