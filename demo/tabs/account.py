@@ -40,12 +40,14 @@ class AccountPart:
         if self._accounts is None:
             return
         with gr.Column(visible=False, elem_id="publishing") as self.publishing:
-            with gr.Row(equal_height=True):
-                self.name = gr.Textbox(
-                    label=words.REPO, info=words.REPO_INFO, max_lines=1, scale=3, elem_id="repo"
-                )
-                self.private = gr.Checkbox(False, label=words.PRIVATE, scale=1, elem_id="private")
-                self.publish = gr.Button(words.PUBLISH, scale=1, elem_id="publish")
+            with gr.Row():
+                with gr.Column(scale=3, min_width=280):
+                    self.name = gr.Textbox(
+                        label=words.REPO, info=words.REPO_INFO, max_lines=1, elem_id="repo"
+                    )
+                with gr.Column(scale=1, min_width=160):
+                    self.private = gr.Checkbox(False, label=words.PRIVATE, elem_id="private")
+                    self.publish = gr.Button(words.PUBLISH, elem_id="publish")
             self.published = create_html(elem_id="published")
 
     @property

@@ -88,6 +88,7 @@ class FinetuneTab:
                 self.view.draw_watched()
         self.view.draw_result()
         self.account.draw_publishing()
+        self.view.draw_list()
         self.beside.draw()
 
     def _wire(self) -> None:

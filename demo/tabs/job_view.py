@@ -89,6 +89,9 @@ class JobView:
             self.card = gr.DownloadButton(
                 words.DOWNLOAD_CARD, interactive=False, elem_id="download-card"
             )
+
+    def draw_list(self) -> None:
+        """Below that: how to repeat it offline, and the visitor's jobs."""
         self.command = gr.Textbox(
             label=words.COMMAND, interactive=False, buttons=["copy"], elem_id="command"
         )

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from demo.words import account as words
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
-from tests.browser.conftest import DESKTOP, open_app, screenshot
+from tests.browser.conftest import DESKTOP, open_app
 from tests.browser.finetune import expect_job, open_tab, start
 from tests.hub import FakeHub, running_hub
 from tests.openid import SECRET, FakeProvider, running_provider
@@ -83,7 +83,6 @@ def test_jobs_follow_the_account_and_its_model_is_published(
     expect(page.locator("#published a")).to_have_attribute("href", f"{hub.url}/{REPO}")
     assert {provider.tokens[token] for token in hub.tokens} == {"ada"}
     assert "finetuned.safetensors" in hub.files
-    screenshot(page, "signin")
     assert find_serious(page) == []
 
     kept = [*desk.cookies(), *desk.storage_state()["origins"]]

@@ -176,7 +176,7 @@ def test_visitor_may_pay(hub: FakeHub, tmp_path: Path) -> None:
             assert (job.state, job.reason) == (DONE, "")
             assert jobs.has_model(job)
             settings = QUICK.changed(start=f"{EARLIER}{job.id}")
-        assert [made["private"] for made in hub.created] == [True, True]
+        assert [made["visibility"] for made in hub.created] == ["private", "private"]
         for spec in hub.specs:
             assert (spec["namespace"], spec["secrets"]) == ("ada", {"HF_TOKEN": ada.token})
         assert hub.tokens == {ada.token}
