@@ -50,11 +50,11 @@ screenshots: .venv/ready
 space: .venv/ready runs/space/ready
 	$(BIN)/python -m tests.space --python runs/space/venv/bin/python
 
+# `spaces` the platform adds itself.
 runs/space/ready: requirements.txt pre-requirements.txt
 	$(PYTHON) -m venv --clear runs/space/venv
 	runs/space/venv/bin/python -m pip install --quiet -r pre-requirements.txt
 	runs/space/venv/bin/python -m pip install --quiet -r requirements.txt
-	# The platform adds it itself.
 	runs/space/venv/bin/python -m pip install --quiet spaces
 	touch $@
 
