@@ -181,21 +181,25 @@ def describe_own(
 
 
 def describe_own_movement(model: ModelFacts, start: str) -> str:
-    """How far a job's model moved from its start, and where its features are least alike."""
+    """How far a job's model moved from its start."""
     if not any(model.movement.values()):
-        said = f"not one of its {len(model.movement)} layers moved from {start}"
-    else:
-        most = max(model.stage_movement, key=model.stage_movement.__getitem__)
-        moved = percent(model.stage_movement[most], 2)
-        said = f"it moved most in {_name_stage(most)}, {moved} from {start}"
+        return f"{OWN_MODEL}: not one of its {len(model.movement)} layers moved from {start}."
+    most = max(model.stage_movement, key=model.stage_movement.__getitem__)
+    moved = percent(model.stage_movement[most], 2)
+    return f"{OWN_MODEL}: it moved most in {_name_stage(most)}, {moved} from {start}."
+
+
+def describe_own_similarity(model: ModelFacts) -> str:
+    """How alike the features of a job's model still are to its start's; "" where that is not
+    known."""
     alike = model.similarity
-    if alike and min(alike.values()) == 1:
-        said += ", and its features are those of its start, exactly 1 everywhere"
-    elif alike:
-        least = min(alike, key=alike.__getitem__)
-        said += f", and its features are least like its start's {_name_after(least)}"
-        said += f" ({alike[least]:.2f})"
-    return f"{OWN_MODEL}: {said}."
+    if not alike:
+        return ""
+    if min(alike.values()) == 1:
+        return f"{OWN_MODEL}: its features are those of its start, exactly 1 everywhere."
+    least = min(alike, key=alike.__getitem__)
+    where = _name_after(least)
+    return f"{OWN_MODEL}: its features are least like its start's {where} ({alike[least]:.2f})."
 
 
 def describe_similarity(models: Mapping[str, ModelFacts]) -> str:
@@ -275,8 +279,8 @@ def describe_path(path: PathFacts, images: int) -> str:
     told = [
         f"At the ends {first:,} and {last:,} of {images:,} test images are right."
         if path.start != PLAIN_BACKBONE
-        else f"It rises from {first:,} of {images:,} test images, which is what a last layer that "
-        f"has learned nothing guesses, to {last:,}."
+        else f"It {'rises' if last > first else 'goes'} from {first:,} of {images:,} test images, "
+        f"which is what a last layer that has learned nothing guesses, to {last:,}."
     ]
     inner = right[1:-1]
     if not inner:

@@ -11,7 +11,7 @@ from demo.words.common import CHANGED_TAB, FINETUNE_TAB, LABELS, PLAIN
 from tests.analysis import GUESS
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
-from tests.browser.conftest import DESKTOP, PHONE, open_app, screenshot
+from tests.browser.conftest import DESKTOP, PHONE, open_app
 from tests.browser.finetune import PATIENCE_MS, choose, expect_job, open_tab, start
 from trainer.recipe import CLASSES
 
@@ -97,7 +97,6 @@ def test_own_model_is_explained_beside_the_four(app: RunningApp, browser: Browse
     page.keyboard.press("End")
     expect(sentence(page)).to_contain_text("Here your job's model says")
     assert not find_serious(page)
-    screenshot(page, "changed-own")
     stranger = open_app(browser.new_context(viewport=DESKTOP), app.url)
     stranger.goto(page.url)
     expect(stranger.locator("#maps .q-star")).to_have_count(3)

@@ -360,6 +360,7 @@ def test_rates_are_made_by_a_button_once(bare: Page, sample: Dataset, tmp_path: 
 @pytest.mark.parametrize(
     ("start", "right", "said"),
     [
+        (PLAIN_BACKBONE, (48, 40, 37), "It goes from 48 of 500"),
         ("sgd_full", (420, 100, 430), "On the way it falls to 100, at 50 %"),
         ("sgd_full", (420, 415, 430), "the two lie in one valley"),
         (PLAIN_BACKBONE, (50, 20, 60, 400), "On the way it first falls to 20, at 33 %."),

@@ -18,15 +18,12 @@ def draw_layers(scene: Scene) -> str:
     models = scene.analysis.facts.models
     four = {name: model for name, model in models.items() if name != NAME}
     moved, alike = words.describe_movement(four), words.describe_similarity(four)
-    said = ""
     if scene.own is not None:
-        said = words.describe_own_movement(models[NAME], name_start(scene.own))
-    charts = [
-        _draw_movement(models, f"{moved} {said}".strip()),
-        _draw_similarity(models, f"{alike} {said}".strip()),
-    ]
+        moved += f" {words.describe_own_movement(models[NAME], name_start(scene.own))}"
+        alike += f" {words.describe_own_similarity(models[NAME])}"
+    charts = [_draw_movement(models, moved), _draw_similarity(models, alike)]
     key = [(label_of(name), colour_of(name)) for name in models]
-    return draw_figure("layers", charts, said, key, query=scene.query)
+    return draw_figure("layers", charts, "", key, query=scene.query)
 
 
 def _draw_movement(models: dict[str, ModelFacts], said: str) -> str:
