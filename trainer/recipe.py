@@ -328,11 +328,13 @@ PRESETS: dict[str, dict[str, Recipe]] = {
     "default": _recipes(
         "default",
         full={
-            "epochs": 14,
+            "epochs": 18,
             "batch_size": 64,
             "schedule": "cooldown",
             "warmup_fraction": 1 / 14,
-            "image_px": 64,
+            "early_fraction": 14 / 18,
+            "early_px": 64,
+            "image_px": 96,
             "crop_area_min": 0.5,
             "crop_area_max": 1.5,
             "colour_jitter": 0.2,
