@@ -15,7 +15,7 @@ import torch
 from bench.photographs import SIDES, Photographs, load_photographs
 from trainer import checkpoint
 from trainer.data import load_dataset, split_validation
-from trainer.device import is_bf16_fast
+from trainer.device import find_precision
 from trainer.engine import Trainer
 from trainer.events import EpochFinished, Event
 from trainer.model import load_backbone
@@ -84,9 +84,9 @@ def main() -> None:
     # The engine wants a test split; a few validation images stand in for what plays no part.
     splits = {"train": training, "validation": validation, "test": validation.subset(_FEW)}
     device = torch.device("cpu")
-    precision = "bf16" if is_bf16_fast(device) else "fp32"
     photographs = load_photographs()
     with tempfile.TemporaryDirectory() as folder:
+        precision = find_precision(device)
         placement = Placement(Path(folder), device, precision, save_every_s=1e9, keep_features=True)
         trainer = Trainer(data, backbone, placement, splits)
         for name in options.only.split(","):

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from trainer.checkpoint import load_predictions, load_record
 from trainer.data import load_dataset
-from trainer.device import find_device
+from trainer.device import find_device, find_precision
 from trainer.engine import Trainer
 from trainer.errors import TrainingError
 from trainer.events import EventLog, RunFailed
@@ -147,9 +147,11 @@ def finetune(
         recipe = job.recipe(name)
         if 2 <= len(splits["train"]) < recipe.batch_size:
             recipe = recipe.changed(batch_size=len(splits["train"]))
+        computed_on = find_device(device)
         placement = Placement(
             folder,
-            find_device(device),
+            computed_on,
+            find_precision(computed_on),
             summary_every_s=summary_every_s,
             keep_features=True,
             measure_start=True,

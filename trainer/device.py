@@ -25,9 +25,11 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def is_bf16_fast(device: torch.device) -> bool:
-    """True where bf16 multiplies faster than fp32: on NVIDIA's GPUs, and on processors with
-    instructions for it (AVX-512 BF16 or AMX)."""
+def find_precision(device: torch.device) -> str:
+    """That of training steps: `bf16` where it multiplies faster than fp32, which is on NVIDIA's
+    GPUs and on processors with instructions for it (AVX-512 BF16 or AMX); else `fp32`."""
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda"
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    else:
+        fast = device.type == "cuda"
+    return "bf16" if fast else "fp32"

@@ -8,6 +8,8 @@ from playwright.sync_api import Page
 
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 SERIOUS = ("serious", "critical")
+SETTLED = """() => !document.querySelector('.pending')
+  && document.getAnimations().every((one) => !(one instanceof CSSTransition))"""
 PACKAGE = "axe_playwright_python"
 """Of the development dependencies; it carries axe-core's script."""
 
@@ -15,6 +17,7 @@ PACKAGE = "axe_playwright_python"
 def find_serious(page: Page) -> list[str]:
     """Serious and critical findings on what is on screen: rule, and where."""
     pytest.importorskip(PACKAGE)
+    page.wait_for_function(SETTLED)  # what fades has no contrast
     page.evaluate(resources.files(PACKAGE).joinpath("axe.min.js").read_text())
     found: dict[str, Any] = page.evaluate(
         "(runOnly) => axe.run(document, {runOnly, resultTypes: ['violations']})", RULES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from demo.words.common import CHANGED_TAB, FINETUNE_TAB, LABELS, PLAIN
+from demo.words.common import CHANGED_TAB, PLAIN
 from tests.analysis import GUESS
 from tests.app import RunningApp, running_app
 from tests.browser.axe import find_serious
@@ -104,15 +104,6 @@ def test_own_model_is_explained_beside_the_four(app: RunningApp, browser: Browse
     expect(stranger.locator("#own-change")).to_be_hidden()
     stranger.context.close()
 
-    page.get_by_role("tab", name=FINETUNE_TAB).click()
-    choose(page, "Start from", LABELS["sgd_full"])
-    start(page, Training_images="64", Epochs="1")
-    expect_job(page, "Running|Waiting")
-    expect_job(page, "Done")
-    page.get_by_role("tab", name=CHANGED_TAB).click()
-    expect(layers).to_contain_text("it moved most in")
-    expect(layers).to_contain_text(f"from {LABELS['sgd_full']}")
-    expect(compute).to_be_visible()
     context.close()
 
 

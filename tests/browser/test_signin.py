@@ -63,6 +63,7 @@ def test_jobs_follow_the_account_and_its_model_is_published(
     desk, phone = browser.new_context(viewport=DESKTOP), browser.new_context(viewport=DESKTOP)
     page = open_tab(desk, app)
     sign_in(page, provider, "ada")
+    page.get_by_label("the last layer", exact=True).check()
     start(page, Training_images="64", Epochs="1")
     expect_job(page, "Done")
     said = page.locator("#job a").get_attribute("href") or ""

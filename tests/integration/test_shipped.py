@@ -107,8 +107,9 @@ def test_frozen_pair_shares_its_backbone() -> None:
 
 
 @pytest.mark.skipif(not os.environ.get("QUARTET_DATA"), reason="needs the full CIFAR-10")
-@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("name", ["sgd_full", "adam_frozen"])
 def test_evaluate_agrees_with_the_record(name: str, run_here: Run) -> None:
+    """Of the others some images do (`test_predict`): all of them take a minute a model."""
     run = run_here("evaluate", "--only", name, "--device", "cpu")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "equals the recorded figures" in run.stdout

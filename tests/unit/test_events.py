@@ -91,7 +91,7 @@ def test_events_of_the_shipped_runs_are_read() -> None:
     kinds = [type(event) for event in read_events(path)]
     assert len(kinds) == len(path.read_bytes().splitlines())
     assert kinds.count(RunStarted) >= 4
-    assert kinds.count(RunFinished) == 4
+    assert kinds.count(RunFinished) >= 4
     assert kinds.count(EpochFinished) >= 90
 
 

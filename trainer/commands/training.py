@@ -55,7 +55,7 @@ def train(
     """
     names = [name for name in TRAIN_ORDER if not only or name in only]
     recipes = [PRESETS[preset][name].changed(**settings) for name in names]
-    from trainer.device import is_bf16_fast
+    from trainer.device import find_precision
     from trainer.distributed import joined_world
     from trainer.engine import Trainer
     from trainer.model import load_backbone
@@ -64,11 +64,10 @@ def train(
     if not resume:
         _refuse_to_overwrite(out, names)
     device = source.find_device()
-    if precision == "auto":
-        precision = "bf16" if is_bf16_fast(device) else "fp32"
     data, weights = source.load(), load_backbone(backbone)
     with joined_world(device.type) as world, stop_on_signals() as stop:
-        placement = Placement(out, device, precision, resume, save_every_s, world=world)
+        used = find_precision(device) if precision == "auto" else precision
+        placement = Placement(out, device, used, resume, save_every_s, world=world)
         trainer = Trainer(data, weights, placement)
         try:
             with listening(out, "a training run", names, world.writes) as (on_event, show):
