@@ -202,9 +202,14 @@ class Recipe(Settings):
         """True when augmentation brings training images to the input size itself."""
         return self.crops or self.blur_fraction > 0 or self.sharpening > 0
 
+    @property
+    def begins_smaller(self) -> bool:
+        """True when the first steps see images of `early_px`."""
+        return self.early_px < self.image_px and self.early_fraction > 0
+
     def early_steps(self, total_steps: int) -> int:
         """How many of `total_steps` see images of `early_px`."""
-        return round(self.early_fraction * total_steps) if self.early_px < self.image_px else 0
+        return round(self.early_fraction * total_steps) if self.begins_smaller else 0
 
     def image_px_at(self, step: int, total_steps: int) -> int:
         """Side of what step `step`, counted from 0, sees."""

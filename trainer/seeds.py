@@ -41,6 +41,8 @@ class FinishedRun(Part):
     seed: int
     epochs: int
     image_px: int
+    early_px: int | None = None
+    """What its first epochs saw, where that was smaller."""
     validation_accuracy: float
     test_accuracy: float
     date: str
@@ -48,6 +50,12 @@ class FinishedRun(Part):
     """For people: what computed, and how many cores it had."""
     weights_sha256: str
     """Of its checkpoint: tells which run is the shipped one."""
+
+    @property
+    def length(self) -> str:
+        """How long it trained, and on what: `18 epochs at 64, then 96 px`."""
+        first = "" if self.early_px is None else f"{self.early_px}, then "
+        return f"{count(self.epochs, 'epoch')} at {first}{self.image_px} px"
 
 
 @dataclass(frozen=True)
@@ -253,6 +261,7 @@ def _describe_run(record: Record) -> FinishedRun:
         seed=record.recipe.seed,
         epochs=record.recipe.epochs,
         image_px=record.recipe.image_px,
+        early_px=record.recipe.early_px if record.recipe.begins_smaller else None,
         validation_accuracy=record.validation.accuracy,
         test_accuracy=record.test.accuracy,
         date=record.date,

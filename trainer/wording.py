@@ -105,7 +105,7 @@ def describe_sizes(recipes: Mapping[str, Recipe]) -> str:
     """
     told: dict[str, list[str]] = {}
     for name, recipe in recipes.items():
-        if recipe.early_px < recipe.image_px and recipe.early_fraction:
+        if recipe.begins_smaller:
             sizes = (
                 f"saw images of {recipe.early_px} px for the first "
                 f"{round(recipe.early_fraction * recipe.epochs)} of "

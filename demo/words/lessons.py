@@ -77,16 +77,20 @@ def label_run(name: str, settings: JobSettings) -> str:
     return labels.get(name) or f"rate {settings.learning_rate:g}"
 
 
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
 def points_range(low: float, high: float) -> str:
-    return f"{100 * low:.1f} to {100 * high:.1f} points"
+    return f"{_span(f'{100 * low:.1f}', f'{100 * high:.1f}')} points"
 
 
 def times_range(low: float, high: float) -> str:
-    return f"{reasons.times(1 + low)} to {reasons.times(1 + high)} times"
+    return f"{_span(reasons.times(1 + low), reasons.times(1 + high))} times"
 
 
 def nats_range(low: float, high: float) -> str:
-    return f"{low:.2f} to {high:.2f}"
+    return _span(f"{low:.2f}", f"{high:.2f}")
 
 
 TOLD: dict[str, Told] = {

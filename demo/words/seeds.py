@@ -31,16 +31,14 @@ def describe_shipped(records: Sequence[Record]) -> str:
     )
 
 
-def describe_group(group: Sequence[Spread], epochs: int, image_px: int) -> str:
+def describe_group(group: Sequence[Spread]) -> str:
     """A heading: what is trained, and how.
 
     Args:
         group: recipes that train the same layers under the same preset.
-        epochs: of each run.
-        image_px: side of the input.
     """
     layers = LABELS[group[0].recipe].rpartition(", ")[2]
-    trained = f"{layers[0].upper()}{layers[1:]}, {count(epochs, 'epoch')} at {image_px} px"
+    trained = f"{layers[0].upper()}{layers[1:]}, {group[0].runs[0].length}"
     if group[0].preset == PLAIN_PRESET:
         return f"{trained}: what the reference experiment's plain recipe gives from this backbone"
     return trained

@@ -184,7 +184,7 @@ def test_outcome_and_guess_follow_the_figures(name: str, ends: tuple[float, floa
     ("values", "said"),
     [
         ((0.05, 0.1), "over 2 seeds: in every one, all layers ended 5.0 to 10.0 points above"),
-        ((0.05, -0.1), "2 seeds: in 1 all layers ended 5.0 to 5.0 points above"),
+        ((0.05, -0.1), "2 seeds: in 1 all layers ended 5.0 points above"),
         ((-0.05, -0.1), "2 seeds: in none all layers ended at all above"),
     ],
 )

@@ -40,11 +40,10 @@ def _plain_row(spread: Spread, runs: Runs, records: Records) -> tuple[str, ...] 
     if spread.preset != PLAIN_PRESET or record is None or record.recipe.preset == PLAIN_PRESET:
         return None
     own = [run.test_accuracy for run in runs.of(record.recipe.preset, spread.recipe)]
-    first = spread.runs[0]
     return (
         f"`{spread.recipe}`",
         f"{percent(spread.mean, 2)} ({count(len(spread.runs), 'seed')})",
         f"{percent(mean(own), 2)} ({count(len(own), 'seed')})",
         percent(reference_accuracy(load_reference(), spread.recipe), 2),
-        f"{count(first.epochs, 'epoch')} at {first.image_px} px",
+        spread.runs[0].length,
     )

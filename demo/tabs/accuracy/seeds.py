@@ -49,9 +49,8 @@ def _describe_group(group: Sequence[Spread], models: Models) -> dict[str, Any]:
         """Percent of the strip's width."""
         return round(MARGIN + (100 - 2 * MARGIN) * (value - low) / (high - low), 2)
 
-    first = group[0].runs[0]
     return {
-        "heading": words.describe_group(group, first.epochs, first.image_px),
+        "heading": words.describe_group(group),
         "low": percent(low),
         "high": percent(high),
         "rows": [_describe_row(spread, models.records, place) for spread in group],
