@@ -80,8 +80,8 @@ class Trainer:
                     examples = self._examples(run, model)
                 before = self._measure_start(recipe, examples, on_event)
                 self._train(run, examples, on_event, stop)
-                features_s = self._features[recipe.image_px].seconds if recipe.frozen else None
-                record = self._finisher.save(run, model, before, features_s)
+                features = self._features[recipe.image_px] if recipe.frozen else None
+                record = self._finisher.save(run, model, before, features)
                 run.clock.tick()
         except Exception as error:
             on_event(RunFailed.tell(recipe.name, error, run.step if run else 0))

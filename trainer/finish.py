@@ -2,12 +2,14 @@
 
 import datetime
 
+import torch
 from torch import Tensor
 from torchvision.models import ResNet
 
 from trainer import checkpoint, metrics
 from trainer.calibration import fit_temperature
 from trainer.data import Dataset, Split
+from trainer.examples import Features
 from trainer.familiarity import draw_rows
 from trainer.figures import FittedFamiliarity, Outputs, fit_stored, stored_outputs
 from trainer.model import Backbone, restore_padding
@@ -40,18 +42,18 @@ class Finisher:
         self._placement = placement
         self._origin = origin
         self._features: dict[tuple[int, str], Tensor] = {}
-        """What the backbone as it is stored makes of images, by input size and what they are; all
-        frozen recipes of that size share it."""
+        """What the backbone as it is stored makes of the images of a split, by input size and
+        split; all frozen recipes of that size share it."""
 
     def save(
-        self, run: Run, model: ResNet, before: Tensor | None, features_s: float | None
+        self, run: Run, model: ResNet, before: Tensor | None, features: Features | None
     ) -> Record:
         """Writes a run's checkpoint.
 
         Args:
             model: of the run.
             before: probabilities `(N, 10)` of the test images before the first step.
-            features_s: seconds that the features took it was trained on.
+            features: what it was trained on, where its backbone is frozen.
 
         Raises:
             TrainingError: the weights are not finite.
@@ -62,12 +64,14 @@ class Finisher:
         weights = restore_padding(model, recipe.image_px, self._backbone.weights)
         weights = checkpoint.to_stored(weights)
         checkpoint.verify_weights(weights, recipe.name)
+        if features is not None and self._stores_exactly(weights):
+            self._features |= {(recipe.image_px, name): of for name, of in features.of.items()}
         outputs = {
             name: self._outputs(recipe, weights, name, self._splits[name].images)
             for name in ("validation", "test")
         }
         fitted = self._fit_familiarity(recipe, weights, outputs)
-        record = self._record(run, outputs, fitted, features_s)
+        record = self._record(run, outputs, fitted, features.seconds if features else None)
         if place.world.writes:
             labels = self._splits["test"].labels
             checkpoint.save_checkpoint(
@@ -81,6 +85,15 @@ class Finisher:
             )
             checkpoint.drop_states(place.folder, recipe.name)
         return record
+
+    def _stores_exactly(self, weights: dict[str, Tensor]) -> bool:
+        """True where the backbone loses nothing when it is stored, as one does that was read from a
+        checkpoint: then it makes of images what it made of them in training. A GPU trains with
+        shorter arithmetic than it measures with."""
+        return self._placement.device.type == "cpu" and all(
+            torch.equal(weights[name].to(value.dtype), value)
+            for name, value in self._backbone.weights.items()
+        )
 
     def _outputs(
         self, recipe: Recipe, weights: dict[str, Tensor], part: str, images: Tensor
@@ -108,9 +121,13 @@ class Finisher:
         if self._origin is not None:
             return None
         images = self._splits["train"].images
-        images = images[draw_rows(len(images))]
-        training = self._outputs(recipe, weights, "training images drawn", images)
-        return fit_stored(weights, training.features, outputs["validation"], outputs["test"])
+        rows = draw_rows(len(images))
+        whole = self._features.get((recipe.image_px, "train")) if recipe.frozen else None
+        if whole is not None:
+            drawn = whole[rows].cpu()
+        else:
+            drawn = self._outputs(recipe, weights, "training images drawn", images[rows]).features
+        return fit_stored(weights, drawn, outputs["validation"], outputs["test"])
 
     def _record(
         self,

@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torchvision.models import ResNet
 
-from trainer.checkpoint import to_stored
+from trainer.checkpoint import load_checkpoint, load_predictions, to_stored
 from trainer.data import Dataset
 from trainer.engine import Trainer
+from trainer.figures import stored_outputs
 from trainer.model import Backbone, build_model
 from trainer.optimizers import build_optimizer
 from trainer.placement import Placement
@@ -52,6 +53,36 @@ def test_images_grow_within_a_run_and_are_measured_at_their_last_size(
         trainer.fit(recipe, lambda event: None, StopRequest())
     assert [size for training, size in seen if training] == [48, 48, 48, 64]
     assert {size for training, size in seen if not training} == {64}
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_figures_are_of_what_is_stored_whether_or_not_storing_rounds_the_backbone(
+    sample: Dataset, backbone: Backbone, tmp_path: Path, exact: bool
+) -> None:
+    weights = dict(backbone.weights)
+    if not exact:
+        weights["conv1.weight"] = weights["conv1.weight"] * (1 + 2**-12)  # half of fp16's last bit
+    few = sample.test.subset(torch.arange(0, 500, 25))
+    recipe = PRESETS["report"]["sgd_frozen"].changed(steps=4, batch_size=5)
+    trainer = Trainer(
+        sample,
+        Backbone("rounded", "0" * 64, weights),
+        Placement(tmp_path, torch.device("cpu")),
+        dict.fromkeys(("train", "validation", "test"), few),
+    )
+    passes: list[int] = []
+
+    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, nn.MaxPool2d):
+            passes.append(len(inputs[0]))
+
+    with register_module_forward_pre_hook(look):
+        trainer.fit(recipe, lambda event: None, StopRequest())
+    assert sum(passes) == (3 if exact else 6) * len(few)  # nothing is computed twice for nothing
+    loaded = load_checkpoint(tmp_path, "sgd_frozen")
+    expected = stored_outputs(loaded.weights, few.images, 32, torch.device("cpu")).logits
+    recorded = load_predictions(tmp_path, loaded.record).probabilities
+    assert torch.allclose(recorded, expected.softmax(dim=1), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("named", "image_px"), [("48", 48), ("large", 32)])
