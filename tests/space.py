@@ -136,7 +136,10 @@ def seal(folder: Path) -> dict[Path, str]:
 
 
 def list_files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """All but Python's own copies of modules, which root's processes leave there."""
+    return [
+        path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+    ]
 
 
 def ask(app: RunningApp) -> None:
