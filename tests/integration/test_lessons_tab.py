@@ -156,7 +156,7 @@ def test_what_was_recorded_is_told_with_the_guess_and_the_seeds(page: Page) -> N
     answer = page.show(page.tab.on_show(page.values))
     result = answer[page.tab.result]
     assert "You guessed otherwise: the one that trains the last layer alone" in result
-    assert "Recorded over 1 seed: in every one, all layers ended 10.0 to 10.0 points" in result
+    assert "Recorded over 1 seed: in every one, all layers ended 10.0 points" in result
     assert list(answer[page.tab.accuracy][words.CURVE].unique()) == [
         "last layer alone",
         "all layers",
